@@ -1,0 +1,49 @@
+"""Everything that can go wrong in a way a person can mend, as one small tree.
+
+A message says what was found, where, and what is allowed. `exit_code` is what a job ends with; Airflow does not
+retry a `NocturneError`, because the same inputs would fail again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class NocturneError(Exception):
+    """Base of all errors that are for the reader; no retry mends them."""
+
+    exit_code = 3
+
+
+class ProfileError(NocturneError):
+    """The profile has an unknown key, a missing one or an impossible value."""
+
+
+class InputError(NocturneError):
+    """The event log or the catalogue cannot be used as the profile says."""
+
+
+class ContractError(NocturneError):
+    """A contract in schemas/ is wrong, or rows do not keep to it."""
+
+
+class PromptError(NocturneError):
+    """A prompt file is wrong, or was rendered without a variable it needs."""
+
+
+class GateError(NocturneError):
+    """A blocking rule failed; nothing of this night was published."""
+
+
+class NotFound(NocturneError):
+    """The release, run, user or item that was asked for does not exist."""
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a job's `main`; print a `NocturneError` as one `nocturne:` message and exit with its code."""
+    try:
+        main()
+    except NocturneError as error:
+        print(f"nocturne: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_code) from error

@@ -1,0 +1,56 @@
+"""generate: the second of a night's three stages. One worker takes one shard of contexts and writes results.
+
+    python -m jobs.generate --profile FILE --run-date 2016-10-17 --run-id ID --shard 0
+
+Started again it goes on where it was: committed users are kept, their calls never repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import date
+
+from jobs.errors import NotFound, run_main
+from jobs.generate.engine import Engine
+from jobs.generate.fake_engine import FakeEngine
+from jobs.generate.vllm_engine import VllmEngine, model_digest
+from jobs.generate.worker import Worker
+from jobs.manifest import read_manifest
+from jobs.profile import Model, load_profile
+from jobs.progress import Progress
+from jobs.storage import write_json
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="jobs.generate", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--shard", required=True, type=int)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    profile = load_profile(arguments.profile)
+    run_date = str(arguments.run_date)
+    progress = Progress("generate")
+    manifest = read_manifest(profile, run_date)
+    if arguments.shard not in manifest.shards:
+        raise NotFound(f"shard {arguments.shard} has no contexts for {run_date}; there are {manifest.shards}")
+    worker = Worker(profile, run_date, arguments.shard, make_engine(profile.model, progress), progress)
+    worker.run()
+    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", {"seconds": progress.seconds})
+    print(json.dumps({"shard": arguments.shard, **worker.counts}))
+
+
+def make_engine(model: Model, progress: Progress) -> Engine:
+    """The engine that the profile asks for."""
+    if model.engine == "fake":
+        return FakeEngine(model.max_model_len)
+    return VllmEngine(model, model_digest(model), progress)
+
+
+if __name__ == "__main__":
+    run_main(main)

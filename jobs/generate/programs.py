@@ -1,0 +1,119 @@
+"""What a night makes for one user, as plain async Python; a further output is a further await, a prompt and a contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.generate import templates
+from jobs.generate.checks import Evidence, objections
+from jobs.generate.context import Candidate, Context, Event, Generation
+from jobs.generate.ranking import Ranked, rank
+from jobs.generate.session import USABLE, Session
+from jobs.profile import Night
+
+RECENT = 15  # titles of the history that the scoring prompt shows
+NAMED = 2  # events an explanation names
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text, who wrote it, and why not the model where it was asked and a template stands."""
+
+    text: str
+    source: str
+    generation_id: str | None = None
+    checks: list[str] = field(default_factory=list)
+
+    def row(self, column: str) -> dict[str, Any]:
+        words = {"source": self.source, "generation_id": self.generation_id, "checks": self.checks}
+        return {column: self.text} | words
+
+
+async def personalize(user: Context, ask: Session, night: Night) -> dict[str, Any]:
+    """Summary, list and explanations of one user: a row of the contract `results`."""
+    summary = await summarize(user, ask)
+    scores = await score(user, ask, night.scored)
+    ranked = rank(user.candidates, scores, night.model_weight, user.experiment_group, night.list_length)
+    told = await asyncio.gather(*[explain(user, ask, each.item, each.rank <= night.explanations) for each in ranked])
+    interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
+    cited = [each["evidence"] for each in (*interests, *dislikes)] + [list(each.item.support) for each in ranked]
+    return {
+        "user_id": user.user_id,
+        "context_hash": user.context_hash,
+        "summary": summary.row("summary")
+        | {"interests": interests, "dislikes": dislikes, "n_events": user.n_events, "cold": user.cold},
+        "rankings": [each.row() for each in ranked],
+        "explanations": [_explanation_row(each, words) for each, words in zip(ranked, told, strict=True)],
+        "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(sum(cited, []))],
+        "calls": [vars(call) for call in ask.made],
+        "calls_cached": ask.cached,
+        "fallbacks": [reason for words in (summary, *told) for reason in words.checks[:1]],
+    }
+
+
+async def summarize(user: Context, ask: Session) -> Words:
+    """The user's taste in words."""
+    likes, favourites = user.labels("likes_tag", 3), user.labels("favourite", 2)
+    dislikes = user.labels("dislikes_tag", 2)
+    template = templates.summary(user)
+    if not favourites:
+        return Words(template, "template")
+    answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes)
+    needed = (tuple(likes or favourites),)
+    evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), needed=needed)
+    return checked(answer, evidence, template)
+
+
+async def score(user: Context, ask: Session, n: int) -> dict[str, float]:
+    """Item -> log p(title | history) - log p(title), in nats, for the first `n` candidates whose calls succeeded."""
+    history = user.history[-RECENT:]
+
+    async def one(item: Candidate) -> tuple[str, float | None]:
+        given, alone = await asyncio.gather(
+            ask.score("next", item.title, history=history), ask.score("prior", item.title, item_id=item.item_id)
+        )
+        usable = given.status in USABLE and alone.status in USABLE
+        return item.item_id, float(given.output or 0) - float(alone.output or 0) if usable else None
+
+    scores = await asyncio.gather(*[one(item) for item in user.candidates[:n]])
+    return {name: nats for name, nats in scores if nats is not None}
+
+
+async def explain(user: Context, ask: Session, item: Candidate, by_model: bool) -> Words:
+    """Why `item` is in the user's list; the model is asked where `by_model` and there is anything to tell."""
+    because = list(dict.fromkeys(user.events[name].title for name in item.support))[:NAMED]
+    behind = {tag for name in item.support for tag in user.events[name].tags}
+    shared = [tag for tag in item.tags if tag in behind]
+    template = templates.explanation(user, item, because, shared)
+    if not by_model or not because:
+        return Words(template, "template")
+    answer = await ask.complete("explanation", item=item, because=because, shared=shared)
+    evidence = Evidence(others=(item.title, *because, *item.tags), needed=((item.title,), tuple(because)))
+    return checked(answer, evidence, template)
+
+
+def checked(answer: Generation, evidence: Evidence, template: str) -> Words:
+    """The model's words where they pass every check, else `template` with the reasons."""
+    if answer.status not in USABLE:
+        return Words(template, "template", checks=[f"status: {answer.status}"])
+    text = " ".join((answer.output or "").split())
+    found = objections(text, answer.finish_reason, evidence)
+    return Words(template, "template", checks=found) if found else Words(text, "llm", answer.generation_id)
+
+
+def taste(user: Context, tags: str, items: str) -> list[dict[str, Any]]:
+    """Labels with weight and evidence: tags where the user has a taste of any, else items."""
+    facts = [fact for fact in user.facts if fact.kind == tags] or [fact for fact in user.facts if fact.kind == items]
+    return [{"label": fact.label, "weight": fact.weight, "evidence": list(fact.evidence)} for fact in facts]
+
+
+def _explanation_row(ranked: Ranked, words: Words) -> dict[str, Any]:
+    return {"item_id": ranked.item.item_id, "evidence": list(ranked.item.support)} | words.row("explanation")
+
+
+def _evidence_row(event: Event) -> dict[str, Any]:
+    names: Sequence[str] = ("event_id", "item_id", "title", "time", "value", "type")
+    return {name: getattr(event, name) for name in names}

@@ -1,0 +1,78 @@
+"""The memory of all calls: the Delta table `generations`, each call once, whatever happened to the night that paid it."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from jobs.contracts import contract
+from jobs.profile import Profile
+from jobs.storage import folders, remove, table_exists
+
+PER_SUBJECT = 200  # newest answers that travel with a context
+ANSWER = tuple(name for name in contract("generations").names if name not in ("run_id", "run_date"))
+
+
+def results(spark: SparkSession, profile: Profile, run_date: str) -> DataFrame | None:
+    """All rows that workers have committed for a night; None where there is none."""
+    path = f"{profile.work(run_date)}/results"
+    if not folders(path):
+        return None
+    rows = spark.read.schema(contract("results").spark().toNullable()).option("recursiveFileLookup", True)
+    return rows.option("pathGlobFilter", "*.parquet").parquet(path)
+
+
+def calls(rows: DataFrame, run_id: str, run_date: str) -> DataFrame:
+    """The calls within rows of `results`, as rows of `generations`, each id once."""
+    each = rows.select(F.explode("calls").alias("call")).select("call.*")
+    order = Window.partitionBy("generation_id").orderBy(F.col("status") == "failed", "subject")
+    once = each.withColumn("place", F.row_number().over(order)).where(F.col("place") == 1)
+    return once.select(*ANSWER, F.lit(run_id).alias("run_id"), F.lit(run_date).cast("date").alias("run_date"))
+
+
+def remember(spark: SparkSession, profile: Profile, new: DataFrame) -> None:
+    """Add calls to `generations`; a call that is there stays as it is, unless it had failed."""
+    from delta.tables import DeltaTable
+
+    path = profile.table("generations")
+    if not table_exists(path):
+        rows = contract("generations").conform(new)
+        rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
+        return
+    merge = (
+        DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
+    )
+    merge.whenMatchedUpdateAll("old.status = 'failed'").whenNotMatchedInsertAll().execute()
+
+
+def salvage(spark: SparkSession, profile: Profile) -> int:
+    """Remember the calls of nights that never came to publish, and clear their results; returns rows found."""
+    found = 0
+    for run_date in folders(f"{profile.warehouse}/_work"):
+        rows = results(spark, profile, run_date)
+        if rows is not None:
+            found += rows.count()
+            remember(spark, profile, calls(rows, "salvaged", run_date))
+            remove(f"{profile.work(run_date)}/results")
+    return found
+
+
+def known(spark: SparkSession, profile: Profile, contexts: DataFrame) -> DataFrame:
+    """user_id and `known`: answers about the user or the user's candidates that may serve again.
+
+    `contexts` has user_id and candidates.
+    """
+    path = profile.table("generations")
+    if not table_exists(path):
+        nothing = F.from_json(F.lit("[]"), contract("contexts").spark().toNullable()["known"].dataType)
+        return contexts.select("user_id", nothing.alias("known"))
+    usable = spark.read.format("delta").load(path).where("status != 'failed'")
+    newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
+    kept = usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)
+    answers = kept.select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
+    users = contexts.select("user_id", F.lit("user").alias("subject_type"), F.col("user_id").alias("subject"))
+    items = contexts.select(
+        "user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject")
+    )
+    found = users.unionByName(items).join(answers, ["subject_type", "subject"], how="left")
+    return found.groupBy("user_id").agg(F.collect_list("answer").alias("known"))

@@ -1,0 +1,157 @@
+"""prepare: the first of a night's three stages. Events and items in, one context a changed user out.
+
+    python -m jobs.prepare --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
+
+The last line it prints is JSON: the shards that have work, the users and how many of them changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from datetime import date, datetime
+
+from pyspark import StorageLevel
+from pyspark.sql import SparkSession
+
+from jobs import generations
+from jobs.contracts import contract
+from jobs.errors import InputError, run_main
+from jobs.manifest import Manifest
+from jobs.prepare.candidates import candidates
+from jobs.prepare.contexts import assemble, split_changed
+from jobs.prepare.facts import tag_shares, user_facts
+from jobs.prepare.histories import describe, select_users, user_histories
+from jobs.prepare.sources import read_sources
+from jobs.prepare.validation import LATER, judge_events, judge_items
+from jobs.profile import Profile, load_profile
+from jobs.progress import Progress
+from jobs.prompts import prompts_digest
+from jobs.releases import latest, released
+from jobs.runs import recorded
+from jobs.spark import spark_session
+from jobs.storage import remove
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="jobs.prepare", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    parser.add_argument("--users")
+    parser.add_argument("--shards", type=int)
+    parser.add_argument("--force", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    profile = load_profile(arguments.profile)
+    progress = Progress("prepare")
+    with (
+        recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at),
+        spark_session(profile, "prepare") as spark,
+    ):
+        progress("Spark is up")
+        manifest = prepare(spark, profile, arguments, progress)
+    manifest.seconds["prepare"] = progress.seconds
+    manifest.write(profile)
+    print(json.dumps({"shards": manifest.shards, "users": manifest.users, "users_changed": manifest.users_changed}))
+
+
+def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace, progress: Progress) -> Manifest:
+    """Write the night's contexts, carried users and rejected records; returns what publish must know of it."""
+    run_date = str(arguments.run_date)
+    work = profile.work(run_date)
+    saved = generations.salvage(spark, profile)
+    if saved:
+        progress(f"saved the answers of {saved} users from a night that was not published")
+    events, items = read_sources(spark, profile)
+    judged_items = judge_items(items).persist()
+    judged_events = judge_events(events, judged_items.valid, profile, run_date, arguments.started_at).persist()
+    judged = judged_events, judged_items
+    try:
+        counts = {each.source: each.counts() for each in judged}
+        progress(describe_counts(counts))
+        refuse_nothing(counts, profile, run_date)
+        rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
+        contract("rejected").conform(rejected).write.mode("overwrite").parquet(f"{work}/rejected")
+        before = latest(profile, arguments.run_date)
+        shards = arguments.shards or profile.night.shards
+        users, sizes = write_contexts(spark, profile, judged, arguments, shards, before)
+    finally:
+        for each in judged:
+            each.rows.unpersist()
+    progress(f"{users} users, {sum(sizes.values())} of them changed")
+    return Manifest(
+        run_id=arguments.run_id,
+        run_date=arguments.run_date,
+        users=users,
+        users_changed=sum(sizes.values()),
+        shards=sorted(sizes),
+        counts=counts,
+        release_before=before.release_id if before else None,
+        seconds={},
+    )
+
+
+def write_contexts(spark, profile, judged, arguments, shards, before):
+    """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard."""
+    night, run_date = profile.night, str(arguments.run_date)
+    work = profile.work(run_date)
+    events, items = judged[0].valid, judged[1].valid
+    described = describe(events, items).persist(StorageLevel.DISK_ONLY)
+    users = select_users(events, arguments.users)
+    settings = hashlib.sha256(f"{profile.fingerprint} {prompts_digest()}".encode()).hexdigest()
+    histories = user_histories(described, users, night, settings).persist(StorageLevel.DISK_ONLY)
+    try:
+        n_users = histories.count()
+        if not n_users:
+            raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
+        old = released(spark, profile, before, "user_summaries") if before else None
+        changed, carried = split_changed(histories, old, arguments.force)
+        carried.write.mode("overwrite").parquet(f"{work}/carried")
+        facts = user_facts(changed, tag_shares(described))
+        best = candidates(changed, described, items, night, run_date)
+        rows = assemble(changed, facts, best, shards).persist(StorageLevel.DISK_ONLY)
+        answers = generations.known(spark, profile, rows)
+        contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
+        remove(f"{work}/results")
+        ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
+        ordered.write.mode("overwrite").partitionBy("shard").parquet(f"{work}/contexts")
+        sizes = {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
+        rows.unpersist()
+        return n_users, sizes
+    finally:
+        described.unpersist()
+        histories.unpersist()
+
+
+def describe_counts(counts: dict[str, dict[str, int]]) -> str:
+    """`100004 events (12 unknown_item), 9066 items (7 missing_title)`."""
+    parts = []
+    for source, reasons in counts.items():
+        wrong = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()) if reason != "valid")
+        parts.append(f"{sum(reasons.values())} {source}" + (f" ({wrong})" if wrong else ""))
+    return ", ".join(parts)
+
+
+def refuse_nothing(counts: dict[str, dict[str, int]], profile: Profile, run_date: str) -> None:
+    """Raise where there is nothing a night could be made of."""
+    for source, path in (("items", profile.items.path), ("events", profile.events.path)):
+        reasons = counts[source]
+        if reasons.get("valid"):
+            continue
+        if not reasons:
+            raise InputError(f"{source}.path: {path} is empty; nothing was published")
+        if set(reasons) == {LATER}:
+            raise InputError(
+                f"{source}.path: all {reasons[LATER]} {source} are on or after {run_date}; nothing was published"
+            )
+        raise InputError(f"{source}.path: no usable record in {path}: {describe_counts({source: reasons})}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,229 @@
+"""A profile: where the data is, how its columns map to ours, which model, which limits (TOML).
+
+Unknown keys, missing ones and impossible values are one error that names each key, its value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.errors import ProfileError
+from jobs.home import REPOSITORY, home
+
+DEFAULT_PROFILE = REPOSITORY / "infra" / "profiles" / "demo.toml"
+REMOTE = ("s3a://", "gs://", "abfss://")
+
+Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """One table of the profile; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Events(Table):
+    """The interaction log: its place, its format and which of its columns is what."""
+
+    path: Name
+    format: Literal["csv", "json", "parquet", "delta"]
+    user: Name
+    item: Name
+    time: Name
+    time_unit: Literal["s", "ms", "iso"]
+    value: Name | None = None
+    type: Name | None = None
+    id: Name | None = None
+    positive: Name | None = None  # SQL over value and type: what counts as liking; default: every event
+    negative: Name | None = None  # likewise disliking; default: no event
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Our column -> theirs, for the columns this log has."""
+        roles = {"event_id": self.id, "user_id": self.user, "item_id": self.item, "time": self.time}
+        return {ours: theirs for ours, theirs in (roles | {"value": self.value, "type": self.type}).items() if theirs}
+
+
+class Items(Table):
+    """The catalogue."""
+
+    path: Name
+    format: Literal["csv", "json", "parquet", "delta"]
+    item: Name
+    title: Name
+    tags: Name | None = None
+    tags_separator: Name | None = None
+    year: Name | None = None
+    text: list[Name] = []  # further columns the model may read
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Our column -> theirs, for the columns this catalogue has; text columns keep their names."""
+        roles = {"item_id": self.item, "title": self.title, "tags": self.tags, "year": self.year}
+        return {ours: theirs for ours, theirs in roles.items() if theirs}
+
+
+class Model(Table):
+    """The language model and what its engine is started with."""
+
+    path: Name | None = None  # a folder; relative ones are looked up under NOCTURNE_HOME
+    name: Name | None = None  # a name vLLM resolves itself
+    revision: Name | None = None
+    max_model_len: Annotated[int, Field(ge=256)] = 2048
+    engine: Literal["vllm", "fake"] = "vllm"  # fake: deterministic, for tests of everything else
+    options: dict[str, str | int | float | bool] = {}  # passed on to vLLM as they are
+
+    @model_validator(mode="after")
+    def one_place(self) -> Self:
+        if (self.path is None) == (self.name is None):
+            raise ValueError("exactly one of path and name is needed")
+        return self
+
+    @property
+    def location(self) -> str:
+        """What vLLM is given: an absolute folder or a name."""
+        return self.name or str(home() / str(self.path))
+
+    @property
+    def identity(self) -> str:
+        """The model as a context's hash sees it."""
+        return f"{self.name or self.path}@{self.revision or ''}"
+
+
+class Night(Table):
+    """What a night makes for each user, and within which limits."""
+
+    list_length: Count = 10
+    candidates: Annotated[int, Field(ge=1, le=1000)] = 20
+    history_length: Count = 50  # most recent events a context keeps
+    explanations: Annotated[int, Field(ge=0)] = 3  # of the list's first items that the model explains; templates beyond
+    scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
+    users_in_flight: Count = 16  # in one worker; so many histories should fit its KV cache
+    cold_events: Annotated[int, Field(ge=0)] = 5  # users with fewer events are marked cold
+    shards: Annotated[int, Field(ge=1, le=4096)] = 1
+    chunk_users: Count = 16  # finished users are committed after so many ...
+    chunk_seconds: Annotated[float, Field(gt=0)] = 30.0  # ... or so long
+    experiment_holdout: Share = 0.0  # share of users whose list the model never touches
+    allow_consumed: bool = False
+    model_weight: Annotated[float, Field(ge=0)] = 0.0  # of the model's standardized score; 0: lists say `retrieval`
+
+    @model_validator(mode="after")
+    def list_fits(self) -> Self:
+        if self.list_length > self.candidates:
+            raise ValueError(f"list_length {self.list_length} is more than candidates {self.candidates}")
+        return self
+
+
+class Storage(Table):
+    """Where tables go; by default a folder under NOCTURNE_HOME named after the profile's file."""
+
+    warehouse: Name | None = None
+
+
+class Runtime(Table):
+    """How Airflow launches Spark jobs (read by dags/launch.py) and what Spark is started with."""
+
+    spark: Literal["venv", "spark-submit"] = "venv"
+    spark_submit: list[str] = []
+    spark_conf: dict[str, str] = {}
+
+
+class Gates(Table):
+    """Limits a night must keep to."""
+
+    max_rejected_share: Share = 0.5
+    max_template_share: Share = 1.0
+
+
+class Profile(Table):
+    """A whole profile. `name` is the file's stem."""
+
+    name: Name
+    events: Events
+    items: Items
+    model: Model
+    night: Night = Night()
+    storage: Storage = Storage()
+    runtime: Runtime = Runtime()
+    gates: Gates = Gates()
+
+    @property
+    def warehouse(self) -> str:
+        """Folder or URI that holds one Delta table a name."""
+        return resolve(self.storage.warehouse) if self.storage.warehouse else str(home() / "warehouse" / self.name)
+
+    def table(self, name: str) -> str:
+        """Where the Delta table `name` lives."""
+        return f"{self.warehouse}/{name}"
+
+    def work(self, run_date: str) -> str:
+        """Folder of a night's Parquet files between the stages; one a date, so that any retry finds paid answers."""
+        return f"{self.warehouse}/_work/{run_date}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the settings that change what a user gets: mapping, model and night; no paths, no sizes of work."""
+        settings = {
+            "events": self.events.model_dump(exclude={"path", "format"}),
+            "items": self.items.model_dump(exclude={"path", "format"}),
+            "model": [self.model.identity, self.model.max_model_len, self.model.engine],
+            "night": self.night.model_dump(exclude={"shards", "users_in_flight", "chunk_users", "chunk_seconds"}),
+        }
+        return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def resolve(path: str) -> str:
+    """A path of a profile: `~` and variables expanded; relative ones are relative to the repository; URIs as they are."""
+    if path.startswith(REMOTE):
+        return path
+    expanded = os.path.expandvars(os.path.expanduser(path.replace("$NOCTURNE_HOME", str(home()))))
+    return str((REPOSITORY / expanded).resolve()) if "$" not in expanded else expanded
+
+
+def load_profile(path: str | Path | None = None) -> Profile:
+    """Read a profile; by default NOCTURNE_PROFILE, then the demo's.
+
+    Raises:
+        ProfileError: the file is missing, is not TOML, or holds keys or values that are not allowed (all are named).
+    """
+    file = Path(path or os.environ.get("NOCTURNE_PROFILE") or DEFAULT_PROFILE)
+    file = file if file.is_file() or file.is_absolute() else REPOSITORY / file
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileError(
+            f"profile {file}: {error.strerror or error}; give --profile FILE or NOCTURNE_PROFILE"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"profile {file}: not TOML: {error}") from error
+    try:
+        return Profile.model_validate({"name": file.stem, **content})
+    except ValidationError as error:
+        raise ProfileError("\n".join([f"profile {file}:", *map(_explain, error.errors())])) from error
+
+
+def _explain(error: Any) -> str:
+    """One problem as `key: what (got value); allowed: …`."""
+    key = ".".join(map(str, error["loc"])) or "profile"
+    if error["type"] == "extra_forbidden":
+        allowed = ", ".join(sorted(_fields(error["loc"][:-1])))
+        return f"  {key}: unknown key (value {error['input']!r}); allowed: {allowed}"
+    if error["type"] == "missing":
+        return f"  {key}: missing; it has no default"
+    return f"  {key}: {error['msg']} (got {error['input']!r})"
+
+
+def _fields(loc: tuple[Any, ...]) -> set[str]:
+    model: Any = Profile
+    for part in loc:
+        model = model.model_fields[part].annotation
+    return set(model.model_fields) - ({"name"} if model is Profile else set())

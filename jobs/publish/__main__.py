@@ -1,0 +1,185 @@
+"""publish: the last of a night's three stages. Results in; judged tables and one release row out.
+
+    python -m jobs.publish --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
+
+Nothing is visible before every rule has been judged: a blocked night leaves the last release as it was. Calls are
+remembered even then. The last line it prints is JSON: the release and the run's status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs import generations
+from jobs.contracts import contract
+from jobs.errors import GateError, run_main
+from jobs.home import home
+from jobs.manifest import Manifest, read_manifest
+from jobs.profile import Profile, load_profile
+from jobs.progress import Progress
+from jobs.publish.expectations import judge
+from jobs.publish.gates import judge_across, template_share
+from jobs.publish.tables import assemble, digest, tonights_results
+from jobs.releases import Release, publish, releases
+from jobs.runs import put_run, recorded
+from jobs.spark import spark_session
+from jobs.storage import delta_uri, put_rows, read_json, remove
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="jobs.publish", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    profile = load_profile(arguments.profile)
+    progress = Progress("publish")
+    with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
+        manifest = read_manifest(profile, str(arguments.run_date))
+        with spark_session(profile, "publish") as spark:
+            progress("Spark is up")
+            night = Night(spark, profile, manifest, arguments.started_at, progress)
+            release, status = night.run()
+    print(json.dumps({"release": release.release_id, "status": status}))
+
+
+class Night:
+    """One night on its way to the public: judge, write, release, record."""
+
+    def __init__(
+        self, spark: SparkSession, profile: Profile, manifest: Manifest, started_at: datetime, progress: Progress
+    ) -> None:
+        self.spark, self.profile, self.manifest = spark, profile, manifest
+        self.started_at, self.progress = started_at, progress
+        self.columns: dict[str, Any] = {}
+
+    def run(self) -> tuple[Release, str]:
+        """The release that shows this night, and whether it is new (`published`) or was there (`unchanged`)."""
+        made = tonights_results(self.spark, self.profile, self.manifest).persist(StorageLevel.DISK_ONLY)
+        self.columns = self.remember(made)
+        tables = assemble(self.spark, self.profile, self.manifest, made)
+        tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in tables.items()}
+        try:
+            self.progress("tables assembled")
+            self.columns["template_share"] = template_share(tables["user_summaries"], tables["explanations"])
+            self.judge(tables)
+            release, status = self.release(tables)
+        finally:
+            for rows in (made, *tables.values()):
+                rows.unpersist()
+        self.record(status, release_id=release.release_id)
+        remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
+        return release, status
+
+    def remember(self, made: DataFrame) -> dict[str, Any]:
+        """Add tonight's calls to `generations`; returns the run's columns about calls."""
+        calls = generations.calls(made, self.manifest.run_id, str(self.manifest.run_date))
+        total = calls.agg(
+            F.count("*").alias("calls_new"),
+            F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
+            *[
+                F.coalesce(F.sum(name), F.lit(0)).alias(name)
+                for name in ("prompt_tokens", "cached_tokens", "output_tokens")
+            ],
+        ).first()
+        cached = made.agg(F.coalesce(F.sum("calls_cached"), F.lit(0)).alias("calls_cached")).first()
+        assert total and cached
+        if total["calls_new"]:
+            generations.remember(self.spark, self.profile, calls)
+        return total.asDict() | cached.asDict()
+
+    def judge(self, tables: dict[str, DataFrame]) -> None:
+        """Write the verdict of every rule.
+
+        Raises:
+            GateError: a blocking rule failed; names table, rule, count and sample keys of each.
+        """
+        docs = str(home() / "docs" / self.profile.name / self.manifest.run_id)
+        verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
+        verdicts += [each.row(self.manifest) for each in judge_across(tables, self.manifest, self.profile.gates)]
+        put_rows(self.profile, "validations", verdicts)
+        failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
+        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {docs}/index.html")
+        if failed:
+            message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
+            self.record("blocked", message=message)
+            raise GateError(message)
+
+    def release(self, tables: dict[str, DataFrame]) -> tuple[Release, str]:
+        """Write what is new and make it public; the same content again is the same release."""
+        digests = {name: digest(rows) for name, rows in tables.items()}
+        night = [each for each in releases(self.profile) if each.run_date == self.manifest.run_date]
+        if night and night[0].digests == digests:
+            self.progress(f"nothing differs from release {night[0].release_id}")
+            return night[0], "unchanged"
+        versions = {name: self.write(name, rows) for name, rows in tables.items()}
+        release = Release(
+            release_id=f"r-{self.manifest.run_id}",
+            run_date=self.manifest.run_date,
+            run_id=self.manifest.run_id,
+            status="released",
+            tables=versions,
+            digests=digests,
+            published_at=self.now(),
+        )
+        publish(self.profile, release)
+        self.progress(f"released {release.release_id}")
+        return release, "published"
+
+    def write(self, name: str, rows: DataFrame) -> int:
+        """Replace the night's rows of one table; returns the Delta version that holds them."""
+        from deltalake import DeltaTable
+
+        path = self.profile.table(name)
+        writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format(
+            "delta"
+        )
+        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite")
+        writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").save(path)
+        return DeltaTable(delta_uri(path)).version()
+
+    def now(self) -> datetime:
+        """When this stage has come here: the run's start and the seconds measured since; nothing here asks a clock."""
+        return self.started_at + timedelta(seconds=sum(self.seconds().values()))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each stage; generate's is its slowest shard's."""
+        work = f"{self.profile.work(str(self.manifest.run_date))}/generate"
+        shards = [read_json(f"{work}/{shard}.json")["seconds"] for shard in self.manifest.shards]
+        return self.manifest.seconds | {"generate": max(shards, default=0.0), "publish": self.progress.seconds}
+
+    def record(self, status: str, **columns: Any) -> None:
+        """The run's row in its final form."""
+        manifest = self.manifest
+        counts = {
+            "rows_in": manifest.rows_in,
+            "rows_later": manifest.rows_later,
+            "rows_rejected": manifest.rows_rejected,
+        }
+        about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
+        times = {"ended_at": self.now(), "stage_seconds": list(self.seconds().items())}
+        put_run(
+            self.profile, manifest.run_id, manifest.run_date, self.started_at, status,
+            **about, **self.columns, **times, **columns,
+        )  # fmt: skip
+
+
+def _describe(verdict: dict[str, Any]) -> str:
+    keys = f"; e.g. {'; '.join(verdict['sample_keys'])}" if verdict["sample_keys"] else ""
+    return f"  {verdict['table']}.{verdict['rule']}: {verdict['observed']} (expected {verdict['expected']}){keys}"
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,105 @@
+"""Rules across tables, judged like those within one: counts in = counts out, and nothing stands without its proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.manifest import Manifest
+from jobs.profile import Gates
+
+SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rule said."""
+
+    table: str
+    rule: str
+    passed: bool
+    expected: str
+    observed: str
+    sample_keys: tuple[str, ...] = ()
+    severity: str = "block"
+
+    def row(self, manifest: Manifest) -> dict[str, Any]:
+        """A row of `validations`."""
+        row = vars(self) | {"sample_keys": list(self.sample_keys)}
+        return row | {"run_id": manifest.run_id, "run_date": manifest.run_date}
+
+
+def judge_across(tables: dict[str, DataFrame], manifest: Manifest, limits: Gates) -> list[Verdict]:
+    """Every rule across the night's tables."""
+    summaries, rankings, explanations = (tables[name] for name in ("user_summaries", "rankings", "explanations"))
+    evidence = tables["evidence"].select("user_id", F.col("event_id").alias("id"))
+    item = F.concat_ws(" / ", "user_id", "item_id")
+    lists = rankings.select("user_id").distinct()
+    firsts = rankings.groupBy("user_id").agg(F.max("rank").alias("last"), F.count("*").alias("n"))
+    return [
+        _count("user_summaries", "every_user", summaries, manifest.users),
+        _none("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), F.col("user_id")),
+        _none("rankings", "ranks_without_gap", firsts.where("last != n"), F.col("user_id")),
+        _none("explanations", "every_ranked_item", rankings.join(explanations, ["user_id", "item_id"], "left_anti"), item),
+        _none("explanations", "only_ranked_items", explanations.join(rankings, ["user_id", "item_id"], "left_anti"), item),
+        _none("evidence", "every_cited_event", _cited(summaries, explanations).join(evidence, ["user_id", "id"], "left_anti"),
+              F.concat_ws(" / ", "user_id", "id")),
+        _counts_in(manifest, tables["rejected"]),
+        _rejected_share(manifest, limits),
+        _template_share(template_share(summaries, explanations), limits),
+    ]  # fmt: skip
+
+
+def template_share(summaries: DataFrame, explanations: DataFrame) -> float:
+    """Share of the texts asked of the model that a template wrote; 0 where none was asked."""
+    texts = summaries.select("source", "checks").unionByName(explanations.select("source", "checks"))
+    replaced = F.count_if((F.col("source") == "template") & (F.size("checks") > 0))
+    row = texts.agg(replaced.alias("replaced"), F.count_if(F.col("source") == "llm").alias("llm")).first()
+    assert row
+    asked = row["replaced"] + row["llm"]
+    return row["replaced"] / asked if asked else 0.0
+
+
+def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:
+    labels = summaries.select("user_id", F.explode(F.concat("interests", "dislikes")).alias("label"))
+    told = labels.select("user_id", F.explode("label.evidence").alias("id"))
+    return told.unionByName(explanations.select("user_id", F.explode("evidence").alias("id"))).distinct()
+
+
+def _none(table: str, rule: str, offenders: DataFrame, key: Column) -> Verdict:
+    """No row of `offenders` may exist."""
+    n = offenders.count()
+    samples = tuple(row["key"] for row in offenders.select(key.alias("key")).limit(SAMPLES).collect()) if n else ()
+    return Verdict(table, rule, n == 0, "0 rows", f"{n} rows", samples)
+
+
+def _count(table: str, rule: str, rows: DataFrame, expected: int) -> Verdict:
+    n = rows.count()
+    return Verdict(table, rule, n == expected, f"{expected} rows", f"{n} rows")
+
+
+def _counts_in(manifest: Manifest, rejected: DataFrame) -> Verdict:
+    """Records read = used + later + rejected."""
+    return _count("rejected", "counts_in_are_counts_out", rejected, manifest.rows_rejected)
+
+
+def _rejected_share(manifest: Manifest, limits: Gates) -> Verdict:
+    total = manifest.rows_in
+    share = manifest.rows_rejected / total if total else 0.0
+    return Verdict(
+        "rejected",
+        "share",
+        share <= limits.max_rejected_share,
+        f"at most {limits.max_rejected_share:.2%}",
+        f"{share:.2%}",
+    )
+
+
+def _template_share(share: float, limits: Gates) -> Verdict:
+    return Verdict(
+        "explanations", "template_share", share <= limits.max_template_share, f"at most {limits.max_template_share:.2%}",
+        f"{share:.2%}",
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Assemble the night's tables: rows made tonight, and rows of the release before for users whose history is the same."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.contracts import contract
+from jobs.errors import InputError
+from jobs.generations import results
+from jobs.manifest import Manifest
+from jobs.profile import Profile
+from jobs.releases import find, released
+
+MADE = ("user_summaries", "rankings", "explanations", "evidence")
+
+
+def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) -> DataFrame:
+    """One row of `results` for every context of the night.
+
+    Raises:
+        InputError: users are missing; generate has not finished.
+    """
+    schema = contract("results").spark().toNullable()
+    rows = results(spark, profile, str(manifest.run_date))
+    if not manifest.users_changed:
+        return spark.createDataFrame([], schema)
+    contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
+    matching = rows.join(contexts, ["user_id", "context_hash"], how="left_semi") if rows else None
+    made = matching.dropDuplicates(["user_id"]) if matching else spark.createDataFrame([], schema)
+    n = made.count()
+    if n != manifest.users_changed:
+        raise InputError(
+            f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}; run it again first"
+        )
+    return made
+
+
+def assemble(spark: SparkSession, profile: Profile, manifest: Manifest, made: DataFrame) -> dict[str, DataFrame]:
+    """Every published table by name, as its contract says."""
+    work = profile.work(str(manifest.run_date))
+    tables = {name: _made(name, made) for name in MADE}
+    if manifest.release_before and manifest.users_changed < manifest.users:
+        before = find(profile, manifest.release_before)
+        carried = spark.read.parquet(f"{work}/carried")
+        for name, rows in tables.items():
+            kept = released(spark, profile, before, name).drop("run_date").join(carried, "user_id", how="left_semi")
+            tables[name] = rows.unionByName(kept, allowMissingColumns=True)
+    night = F.lit(str(manifest.run_date)).cast("date")
+    dated = {name: contract(name).conform(rows.withColumn("run_date", night)) for name, rows in tables.items()}
+    return dated | {"rejected": contract("rejected").conform(spark.read.parquet(f"{work}/rejected"))}
+
+
+def _made(name: str, made: DataFrame) -> DataFrame:
+    """Tonight's rows of one table, without the night."""
+    match name:
+        case "user_summaries":
+            return made.select("user_id", "context_hash", "summary.*")
+        case _:
+            return made.select("user_id", F.inline(name))
+
+
+def digest(rows: DataFrame) -> str:
+    """Order-free hash of a table's rows but for the night: count and sum of the rows' 64-bit hashes."""
+    names = [name for name in rows.columns if name != "run_date"]
+    found = rows.select(F.xxhash64(*names).alias("hash")).agg(
+        F.count("*").alias("n"), F.coalesce(F.sum(F.col("hash").cast("decimal(38,0)")), F.lit(0)).alias("total")
+    )
+    row = found.first()
+    assert row
+    return f"{row['n']}:{int(row['total']) % 2**64:016x}"

@@ -1,0 +1,71 @@
+"""The Spark session of the prepare and publish jobs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jobs.home import REPOSITORY, home
+from jobs.profile import Profile
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",  # other readers
+    "spark.ui.showConsoleProgress": "false",
+}
+LAPTOP = {
+    "spark.master": "local[*]",
+    "spark.driver.memory": "4g",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+
+@contextmanager
+def spark_session(profile: Profile, job: str) -> Iterator[SparkSession]:
+    """A session with Delta for the length of one job; the profile's `runtime.spark_conf` wins over our defaults.
+
+    Under spark-submit the master and the jars are the cluster's; otherwise everything runs in this process.
+    """
+    from pyspark.sql import SparkSession
+
+    if profile.runtime.spark == "venv":
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_LOCAL_DIRS", str(home() / "spark"))
+    settings = DELTA | ALWAYS | (laptop() if profile.runtime.spark == "venv" else {}) | profile.runtime.spark_conf
+    builder = SparkSession.builder.appName(f"nocturne-{job}")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def laptop() -> dict[str, str]:
+    """Settings for one process on this machine: Delta's jars by name, a short start from the class-data archive."""
+    jars = ":".join(sorted(map(str, (home() / "jars").glob("*.jar"))))
+    archive = home() / "jars" / "nocturne.jsa"
+    flags = [
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        f"-Dlog4j.configurationFile={REPOSITORY}/infra/log4j2.properties",
+    ]
+    if archive.is_file():
+        flags += [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable", "-Xlog:all=off"]
+    return LAPTOP | {"spark.driver.extraClassPath": jars, "spark.driver.extraJavaOptions": " ".join(flags)}

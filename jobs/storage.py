@@ -1,0 +1,80 @@
+"""Small files and rows beside Spark: one folder or object store seen through Arrow and delta-rs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from jobs.contracts import contract
+from jobs.profile import Profile
+
+
+def filesystem(path: str) -> tuple[fs.FileSystem, str]:
+    """Arrow's file system for a folder or URI, and the path within it."""
+    if "://" not in path:
+        return fs.LocalFileSystem(), path
+    return fs.FileSystem.from_uri(path.replace("s3a://", "s3://", 1))
+
+
+def write_json(path: str, content: Any) -> None:
+    """Write `content` so that a reader finds the old file or the whole new one."""
+    files, place = filesystem(path)
+    files.create_dir(place.rsplit("/", 1)[0], recursive=True)
+    with files.open_output_stream(f"{place}.part") as stream:
+        stream.write(json.dumps(content, indent=1, default=str).encode())
+    files.move(f"{place}.part", place)
+
+
+def read_json(path: str) -> Any:
+    files, place = filesystem(path)
+    with files.open_input_stream(place) as stream:
+        return json.loads(stream.read())
+
+
+def folders(path: str) -> list[str]:
+    """Names of the folders in `path`, sorted; none where it does not exist."""
+    files, place = filesystem(path)
+    found = files.get_file_info(fs.FileSelector(place, allow_not_found=True))
+    return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
+
+
+def remove(path: str) -> None:
+    """Remove a folder and all in it; nothing where there is none."""
+    files, place = filesystem(path)
+    if files.get_file_info(place).type == fs.FileType.Directory:
+        files.delete_dir(place)
+
+
+def table_exists(path: str) -> bool:
+    from deltalake import DeltaTable
+
+    return bool(DeltaTable.is_deltatable(delta_uri(path)))
+
+
+def delta_uri(path: str) -> str:
+    """The address as delta-rs spells it."""
+    return path.replace("s3a://", "s3://", 1)
+
+
+def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
+    """All rows of a small table; none where it does not exist yet."""
+    from deltalake import DeltaTable
+
+    path = profile.table(table)
+    return DeltaTable(delta_uri(path)).to_pyarrow_table().to_pylist() if table_exists(path) else []
+
+
+def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
+    """Add rows to a ledger in one commit; with `key`, rows that have the first row's key are replaced."""
+    from deltalake import write_deltalake
+
+    data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
+    path = delta_uri(profile.table(table))
+    if key and table_exists(path):
+        value = str(rows[0][key]).replace("'", "''")
+        write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'")
+    else:
+        write_deltalake(path, data, mode="append")
