@@ -63,6 +63,7 @@ class Items(Table):
     tags: Name | None = None
     tags_separator: Name | None = None
     year: Name | None = None
+    noun: Name = "title"  # what one item is called in texts: film, book, tool
     text: list[Name] = []  # further columns the model may read
 
     @property
@@ -145,9 +146,10 @@ class Gates(Table):
 
 
 class Profile(Table):
-    """A whole profile. `name` is the file's stem."""
+    """A whole profile. `file` is where it was read from, `name` that file's stem."""
 
     name: Name
+    file: Name
     events: Events
     items: Items
     model: Model
@@ -189,14 +191,19 @@ def resolve(path: str) -> str:
     return str((REPOSITORY / expanded).resolve()) if "$" not in expanded else expanded
 
 
+def profile_path(path: str | Path | None) -> Path:
+    """The file that is meant: `path`, else NOCTURNE_PROFILE, else the demo's; from here or from the repository."""
+    file = Path(path or os.environ.get("NOCTURNE_PROFILE") or DEFAULT_PROFILE)
+    return file if file.is_file() or file.is_absolute() else REPOSITORY / file
+
+
 def load_profile(path: str | Path | None = None) -> Profile:
     """Read a profile; by default NOCTURNE_PROFILE, then the demo's.
 
     Raises:
         ProfileError: the file is missing, is not TOML, or holds keys or values that are not allowed (all are named).
     """
-    file = Path(path or os.environ.get("NOCTURNE_PROFILE") or DEFAULT_PROFILE)
-    file = file if file.is_file() or file.is_absolute() else REPOSITORY / file
+    file = profile_path(path)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -206,7 +213,7 @@ def load_profile(path: str | Path | None = None) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"profile {file}: not TOML: {error}") from error
     try:
-        return Profile.model_validate({"name": file.stem, **content})
+        return Profile.model_validate({"name": file.stem, "file": str(file.resolve()), **content})
     except ValidationError as error:
         raise ProfileError("\n".join([f"profile {file}:", *map(_explain, error.errors())])) from error
 
@@ -226,4 +233,4 @@ def _fields(loc: tuple[Any, ...]) -> set[str]:
     model: Any = Profile
     for part in loc:
         model = model.model_fields[part].annotation
-    return set(model.model_fields) - ({"name"} if model is Profile else set())
+    return set(model.model_fields) - ({"name", "file"} if model is Profile else set())

@@ -16,7 +16,23 @@ WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 REJECTION = re.compile(
     r"\b(dislike[sd]?|avoids?|away from|not|never|less|hates?|except|rather than|stays? clear)\b", re.I
 )
-INNOCENT = {"i", "i'm", "i've", "i'd", "i'll"}
+HAD = re.compile(r"\b(history|seen|know|known|had|liked|loved|enjoyed|like)\b", re.I)
+# Words that claim nothing by themselves. Any other word must come from the evidence: "a story of two brothers" is a claim.
+NEUTRAL = frozenset(
+    """
+    a an the and or but of in on to for with by from at as into than then so too also just both all any each another other
+    others such same more most much many some few one two first last next new again often always especially
+    i you your yours this that these those it its they them their theirs he she his her who which what whose
+    is are was were be been being has have had having do does did can could may might will would should
+    if since because when where while like likes liked liking love loves loved enjoy enjoys enjoyed enjoying
+    prefer prefers favour favours appreciate appreciates fan fond drawn interest interested interests taste tastes
+    favourite favourites favorite favorites among stand stands out up seen know knows known
+    person user someone people history list title titles item items choice choices pick picks option options
+    kind kinds type types mix mixes mixed blend blends combine combines combination share shares shared common
+    worth time try trying see seeing good great similar fit fits match matches alongside together along next
+    well dislike dislikes disliked avoid avoids avoiding away not never less tend tends steer steers clear stay stays
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class Evidence:
     disliked: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     needed: tuple[tuple[str, ...], ...] = ()  # of each group at least one
+    new: str | None = None  # what is recommended: never told as something the user already has
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,12 +74,25 @@ def _quotes(text: str, evidence: Evidence) -> str | None:
 
 def _names(text: str, evidence: Evidence) -> str | None:
     """Every capitalized word that does not begin a sentence is part of a name we gave."""
-    known = {word.lower() for name in evidence.names for word in WORD.findall(name)} | INNOCENT
+    known = {word.lower() for name in evidence.names for word in WORD.findall(name)} | NEUTRAL
     for sentence in re.split(r"(?<=[.!?])\s+", _without_names(text, evidence)):
         for word in WORD.findall(sentence)[1:]:
             if word[0].isupper() and word.lower() not in known:
                 return f"names: {word}"
     return None
+
+
+def _words(text: str, evidence: Evidence) -> str | None:
+    """Every word is neutral or part of a name we gave, in singular or plural."""
+    known = NEUTRAL | {_stem(word) for name in evidence.names for word in WORD.findall(name.lower())}
+    for word in WORD.findall(_without_names(text, evidence).lower()):
+        if word not in known and _stem(word) not in known:
+            return f"words: {word}"
+    return None
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"(?:['’]s|s['’]?)$", "", word) if len(word) > 3 else word
 
 
 def _numbers(text: str, evidence: Evidence) -> str | None:
@@ -92,6 +122,18 @@ def _polarity(text: str, evidence: Evidence) -> str | None:
     return None
 
 
+def _seen(text: str, evidence: Evidence) -> str | None:
+    """The recommended name stands in no clause about what the user already has, and what they have is not offered."""
+    if evidence.new is None:
+        return None
+    marks = {name: f"\ue000{place}\ue001" for place, name in enumerate(evidence.names)}
+    for name in sorted(marks, key=len, reverse=True):
+        text = re.sub(re.escape(name), marks[name], text, flags=re.IGNORECASE)
+    own = marks[evidence.new]
+    told = [clause for clause in re.split(r"[,;:.]", text) if own in clause]
+    return "seen: told as already in the history" if any(HAD.search(clause) for clause in told) else None
+
+
 def _repetition(text: str, evidence: Evidence) -> str | None:
     words = [word.lower() for word in WORD.findall(text)]
     runs = [tuple(words[place : place + 4]) for place in range(len(words) - 3)]
@@ -106,9 +148,11 @@ CHECKS: tuple[Callable[[str, Evidence], str | None], ...] = (
     _sentence,
     _quotes,
     _names,
+    _words,
     _numbers,
     _needed,
     _polarity,
+    _seen,
     _repetition,
 )
 

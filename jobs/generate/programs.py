@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from jobs.generate import templates
@@ -12,7 +13,7 @@ from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.ranking import Ranked, rank
 from jobs.generate.session import USABLE, Session
-from jobs.profile import Night
+from jobs.profile import Profile
 
 RECENT = 15  # titles of the history that the scoring prompt shows
 NAMED = 2  # events an explanation names
@@ -32,12 +33,13 @@ class Words:
         return {column: self.text} | words
 
 
-async def personalize(user: Context, ask: Session, night: Night) -> dict[str, Any]:
+async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str, Any]:
     """Summary, list and explanations of one user: a row of the contract `results`."""
-    summary = await summarize(user, ask)
+    night, noun = profile.night, profile.items.noun
+    summary = await summarize(user, ask, noun)
     scores = await score(user, ask, night.scored)
     ranked = rank(user.candidates, scores, night.model_weight, user.experiment_group, night.list_length)
-    told = await asyncio.gather(*[explain(user, ask, each.item, each.rank <= night.explanations) for each in ranked])
+    told = await asyncio.gather(*[explain(user, ask, each.item, noun, each.rank <= night.explanations) for each in ranked])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
     cited = [each["evidence"] for each in (*interests, *dislikes)] + [list(each.item.support) for each in ranked]
     return {
@@ -47,23 +49,23 @@ async def personalize(user: Context, ask: Session, night: Night) -> dict[str, An
         | {"interests": interests, "dislikes": dislikes, "n_events": user.n_events, "cold": user.cold},
         "rankings": [each.row() for each in ranked],
         "explanations": [_explanation_row(each, words) for each, words in zip(ranked, told, strict=True)],
-        "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(sum(cited, []))],
+        "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(chain.from_iterable(cited))],
         "calls": [vars(call) for call in ask.made],
         "calls_cached": ask.cached,
         "fallbacks": [reason for words in (summary, *told) for reason in words.checks[:1]],
     }
 
 
-async def summarize(user: Context, ask: Session) -> Words:
+async def summarize(user: Context, ask: Session, noun: str) -> Words:
     """The user's taste in words."""
     likes, favourites = user.labels("likes_tag", 3), user.labels("favourite", 2)
     dislikes = user.labels("dislikes_tag", 2)
     template = templates.summary(user)
     if not favourites:
         return Words(template, "template")
-    answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes)
+    answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
     needed = (tuple(likes or favourites),)
-    evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), needed=needed)
+    evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), others=(noun,), needed=needed)
     return checked(answer, evidence, template)
 
 
@@ -82,7 +84,7 @@ async def score(user: Context, ask: Session, n: int) -> dict[str, float]:
     return {name: nats for name, nats in scores if nats is not None}
 
 
-async def explain(user: Context, ask: Session, item: Candidate, by_model: bool) -> Words:
+async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_model: bool) -> Words:
     """Why `item` is in the user's list; the model is asked where `by_model` and there is anything to tell."""
     because = list(dict.fromkeys(user.events[name].title for name in item.support))[:NAMED]
     behind = {tag for name in item.support for tag in user.events[name].tags}
@@ -90,8 +92,8 @@ async def explain(user: Context, ask: Session, item: Candidate, by_model: bool) 
     template = templates.explanation(user, item, because, shared)
     if not by_model or not because:
         return Words(template, "template")
-    answer = await ask.complete("explanation", item=item, because=because, shared=shared)
-    evidence = Evidence(others=(item.title, *because, *item.tags), needed=((item.title,), tuple(because)))
+    answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
+    evidence = Evidence(others=(item.title, *because, *item.tags, noun), needed=((item.title,), tuple(because)), new=item.title)
     return checked(answer, evidence, template)
 
 

@@ -88,6 +88,10 @@ class VllmEngine:
     def encode_text(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
+    def decode(self, tokens: tuple[int, ...]) -> str:
+        """Tokens as the text they stand for, special ones included."""
+        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
     def _special(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -25,7 +25,7 @@ class Worker:
     """One shard of one night. Memory is bounded by the users in flight, not by the shard."""
 
     def __init__(self, profile: Profile, run_date: str, shard: int, engine: Engine, progress: Progress) -> None:
-        self.night = profile.night
+        self.profile, self.night = profile, profile.night
         self.contexts = f"{profile.work(run_date)}/contexts/shard={shard}"
         self.chunks = Chunks(f"{profile.work(run_date)}/results/shard={shard}", profile.night)
         self.memory = Memory(engine)
@@ -57,7 +57,7 @@ class Worker:
     async def _one(self, user: Context, places: asyncio.Semaphore) -> None:
         try:
             session = Session(self.memory, user, user.known)
-            row = await personalize(user, session, self.night)
+            row = await personalize(user, session, self.profile)
             self.chunks.add(row)
             self._count(row)
         finally:

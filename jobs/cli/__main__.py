@@ -1,0 +1,186 @@
+"""The command line: run a night, see how it went, read what it published."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from jobs.cli import print as out
+from jobs.errors import NocturneError
+from jobs.profile import Profile, load_profile
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__, pretty_exceptions_enable=False)
+show = typer.Typer(no_args_is_help=True, help="Everything published about one user or item, with the evidence.")
+prompt = typer.Typer(no_args_is_help=True, help="The prompts of prompts/.")
+app.add_typer(show, name="show")
+app.add_typer(prompt, name="prompt")
+
+chosen: dict[str, str | None] = {"profile": None}
+
+
+class Format(StrEnum):
+    """How `query` prints rows."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Release = Annotated[str | None, typer.Option("--release", help="A release id; by default the latest.")]
+
+
+def examples(*lines: str) -> str:
+    """An epilog that keeps its lines."""
+    return "Examples:\n\n" + "\n\n".join(f"  infra/nocturne {line}" for line in lines)
+
+
+def profile() -> Profile:
+    return load_profile(chosen["profile"])
+
+
+@app.callback()
+def options(
+    profile: Annotated[str | None, typer.Option(help="A TOML file; by default NOCTURNE_PROFILE, then the demo's.")] = None,
+) -> None:
+    chosen["profile"] = profile
+
+
+@app.command(epilog=examples("doctor", "--profile my.toml doctor"))
+def doctor() -> None:
+    """Check java, environments, model, paths and permissions; say how to mend each."""
+    from jobs.cli.doctor import examine
+
+    findings = examine(chosen["profile"])
+    out.findings(findings)
+    if not all(each.well for each in findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog=examples("run", "run --date 2016-10-17 --users 48 --show 3", "run --users ids.txt --force"))
+def run(
+    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")] = None,
+    users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Work on users whose history is unchanged as well.")] = False,
+    show: Annotated[int, typer.Option(min=0, help="Print the outputs of so many users at the end.")] = 0,
+) -> None:
+    """Run the night through Airflow; print progress, and at the end a table of what happened."""
+    from jobs.cli.night import run_night
+
+    night = (date or datetime.now(UTC)).date()
+    code, row, log = run_night(profile(), night, users, shards, force)
+    if row:
+        out.run(row, _verdicts(row["run_id"]), _rejected(row))
+    out.line(f"log: {log}")
+    if code:
+        raise typer.Exit(code)
+    for user in _some_users(show):
+        _show_user(user, None)
+
+
+@app.command(epilog=examples("status"))
+def status() -> None:
+    """Where the last run stands, and what to do about it."""
+    from jobs.storage import read_rows
+
+    rows = sorted(read_rows(profile(), "runs"), key=lambda row: row["started_at"])
+    if not rows:
+        out.line(f"no run yet in {profile().warehouse}; start one: infra/nocturne run")
+        return
+    out.run(rows[-1], _verdicts(rows[-1]["run_id"]), _rejected(rows[-1]))
+    if rows[-1]["status"] in ("running", "failed"):
+        out.line(f"to go on where it stopped: infra/nocturne run --date {rows[-1]['run_date']}; answers already paid for are kept")
+
+
+@app.command(epilog=examples('query "select user_id, title from rankings where rank = 1"', 'query --format csv "from explanations"'))
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL; each table is a view by its name.")],
+    release: Release = None,
+    format: Annotated[Format, typer.Option(help="For people, or for programs.")] = Format.TABLE,
+) -> None:
+    """SQL over the released tables."""
+    import duckdb
+
+    from jobs.lake import connect
+
+    try:
+        result = connect(profile(), release).sql(sql)
+    except duckdb.Error as error:
+        raise NocturneError(f"query: {error}") from error
+    if result is not None:
+        out.relation(result, format.value)
+
+
+@show.command("user", epilog=examples("show user 17"))
+def show_user(user: Annotated[str, typer.Argument(metavar="ID")], release: Release = None) -> None:
+    """Summary, list and explanations of one user, with the events they cite."""
+    _show_user(user, release)
+
+
+@show.command("item", epilog=examples("show item 318"))
+def show_item(item: Annotated[str, typer.Argument(metavar="ID")], release: Release = None) -> None:
+    """In whose lists an item is, and who has it as evidence."""
+    from jobs.cli.reading import item_page
+
+    out.item(item_page(profile(), item, release))
+
+
+@app.command(epilog=examples("releases"))
+def releases() -> None:
+    """What is public, newest night first."""
+    from jobs.releases import releases
+
+    public = releases(profile())
+    out.releases(public) if public else out.line(f"nothing is released yet in {profile().warehouse}")
+
+
+@prompt.command("render", epilog=examples("prompt render summary --user 17", "prompt render next --user 17 --date 2016-10-17"))
+def render(
+    name: Annotated[str, typer.Argument(help="A file of prompts/, without .md")],
+    user: Annotated[str, typer.Option(help="Whose prompt.")],
+    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of which night; the newest.")] = None,
+) -> None:
+    """The exact prompts a user got, chat template and all, as the model reads them."""
+    from jobs.cli.night import preview
+
+    preview(profile(), name, user, date.date() if date else None)
+
+
+def _show_user(user: str, release: str | None) -> None:
+    from jobs.cli.reading import user_page
+
+    out.user(user_page(profile(), user, release))
+
+
+def _some_users(n: int) -> list[str]:
+    from jobs.cli.reading import first_users
+
+    return first_users(profile(), n) if n else []
+
+
+def _verdicts(run_id: str) -> list[dict[str, object]]:
+    from jobs.storage import read_rows
+
+    return [row for row in read_rows(profile(), "validations") if row["run_id"] == run_id]
+
+
+def _rejected(row: dict[str, object]) -> dict[str, int]:
+    from jobs.cli.reading import rejected_reasons
+
+    return rejected_reasons(profile(), str(row["release_id"])) if row["release_id"] else {}
+
+
+def main() -> None:
+    try:
+        app(prog_name="infra/nocturne")
+    except NocturneError as error:
+        print(f"nocturne: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Start a night through Airflow and follow it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.cli import print as out
+from jobs.errors import NotFound
+from jobs.home import home
+from jobs.profile import Profile
+from jobs.storage import folders, read_rows
+
+
+def run_night(
+    profile: Profile, night: date, users: str | None, shards: int | None, force: bool
+) -> tuple[int, dict[str, Any] | None, Path]:
+    """Run the DAG `nightly` for one date to its end.
+
+    Returns Airflow's exit code, the run's row and the file that holds all output.
+    """
+    began = datetime.now(UTC)
+    log = home() / "logs" / f"{profile.name}-{night}-{began:%Y%m%dT%H%M%S}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    conf = {"profile": profile.file, "date": str(night), "force": force}
+    conf |= {"users": _users(users)} if users else {}
+    conf |= {"shards": shards} if shards else {}
+    airflow = home() / "envs" / "airflow" / "bin" / "airflow"
+    command = [str(airflow), "dags", "test", "nightly", str(night), "--conf", json.dumps(conf)]
+    out.line(f"night of {night}, profile {profile.name}; the whole output goes to {log}")
+    code = _follow(command, log)
+    rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
+    return code, max(rows, key=lambda row: row["started_at"], default=None), log
+
+
+def _users(users: str) -> int | str:
+    return int(users) if users.isdigit() else str(Path(users).resolve())
+
+
+def _follow(command: list[str], log: Path) -> int:
+    """Run `command`; everything it prints goes to `log`, progress and errors also to the screen."""
+    environment = os.environ | {"NOCTURNE_LOG": str(log)}
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+        )
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if line.startswith("nocturne"):
+                    out.progress(line.rstrip())
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal sent it to Airflow as well, which ends the job
+            out.line("interrupted; waiting for the running stage to end")
+            process.wait()
+            return 130
+
+
+def preview(profile: Profile, name: str, user: str, night: date | None) -> None:
+    """Print the prompts `name` of a user; the llm runtime renders them, as it would for the model."""
+    nights = [str(night)] if night else folders(f"{profile.warehouse}/_work")[::-1]
+    python = home() / "envs" / "llm" / "bin" / "python"
+    command = [str(python), "-m", "jobs.generate.preview", "--profile", profile.file]
+    if not nights:
+        raise NotFound(f"no night was prepared yet in {profile.warehouse}; run one: infra/nocturne run")
+    done = subprocess.run([*command, "--user", user, "--prompt", name, *nights])
+    sys.exit(done.returncode)

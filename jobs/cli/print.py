@@ -1,0 +1,159 @@
+"""How results look on a terminal. Text of users and items is never markup and never moves the cursor."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from jobs.cli.doctor import Finding
+    from jobs.cli.reading import ItemPage, UserPage
+    from jobs.releases import Release
+
+console = Console(highlight=False, soft_wrap=False)
+CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+MOST_ROWS = 1000
+
+
+def plain(value: Any) -> Text:
+    """Any value as text that a terminal shows and does not obey."""
+    return Text(("" if value is None else str(value)).translate(CONTROL))
+
+
+def line(text: str) -> None:
+    console.print(plain(text), soft_wrap=True)
+
+
+def progress(text: str) -> None:
+    """`nocturne | stage | 12 s | what` as columns; other lines as they are."""
+    parts = text.split(" | ", 3)
+    line(f"{parts[1]:>9}  {parts[2]:>6}  {parts[3]}" if len(parts) == 4 else text)
+
+
+def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
+    made = Table(title=title, title_justify="left", show_lines=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*map(plain, row))
+    console.print(made)
+
+
+def findings(found: list[Finding]) -> None:
+    rows = [["ok" if each.well else "MISSING", each.what, each.seen, "" if each.well else each.mend] for each in found]
+    table(["", "what", "seen", "how to mend it"], rows)
+
+
+def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str, int]) -> None:
+    """What happened in a run."""
+    passed = sum(bool(each["passed"]) for each in verdicts)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in rejected.items())
+    seconds = dict(row["stage_seconds"] or {})
+    spent = " + ".join(f"{name} {seconds[name]:.0f}" for name in ("prepare", "generate", "publish") if name in seconds)
+    took = f"{(row['ended_at'] - row['started_at']).total_seconds():.0f} s: {spent}" if row["ended_at"] else spent
+    facts = {
+        "run": f"{row['run_id']}, night of {row['run_date']}",
+        "status": row["status"],
+        "rows in": f"{row['rows_in']} ({row['rows_later']} not before the night)" if row["rows_in"] is not None else None,
+        "rejected": f"{row['rows_rejected']}" + (f" ({reasons})" if reasons else "") if row["rows_in"] is not None else None,
+        "users": f"{row['users']}, {row['users_changed']} of them changed" if row["users"] is not None else None,
+        "calls": _calls(row),
+        "tokens": _tokens(row),
+        "fallbacks": f"{row['template_share']:.1%} of the texts asked of the model are templates"
+        if row["template_share"] is not None
+        else None,
+        "gates": f"{passed} of {len(verdicts)} rules hold" if verdicts else None,
+        "release": row["release_id"],
+        "time": took,
+        "why": row["message"],
+    }
+    table(["", "what happened"], [[name, value] for name, value in facts.items() if value is not None])
+
+
+def _calls(row: dict[str, Any]) -> str | None:
+    if row["calls_new"] is None:
+        return None
+    return f"{row['calls_new']} new, {row['calls_cached']} from memory, {row['calls_failed']} without a usable answer"
+
+
+def _tokens(row: dict[str, Any]) -> str | None:
+    if row["prompt_tokens"] is None:
+        return None
+    share = row["cached_tokens"] / row["prompt_tokens"] if row["prompt_tokens"] else 0
+    return f"{row['prompt_tokens']} read ({share:.0%} from the prefix cache), {row['output_tokens']} written"
+
+
+def relation(result: duckdb.DuckDBPyRelation, form: str) -> None:
+    """A query's rows: a table for people (its first rows), JSON lines or CSV for programs (all of them)."""
+    if form == "table":
+        rows = result.limit(MOST_ROWS + 1).fetchall()
+        table(result.columns, [list(row) for row in rows[:MOST_ROWS]])
+        if len(rows) > MOST_ROWS:
+            line(f"only the first {MOST_ROWS} rows; --format json or csv prints all")
+        return
+    writer = csv.writer(sys.stdout)
+    if form == "csv":
+        writer.writerow(result.columns)
+    while batch := result.fetchmany(10_000):
+        for row in batch:
+            if form == "csv":
+                writer.writerow(row)
+            else:
+                print(json.dumps(dict(zip(result.columns, row, strict=True)), default=str, ensure_ascii=False))
+
+
+def user(page: UserPage) -> None:
+    """One user, for a person to read."""
+    summary = page.summary
+    cold = ", cold" if summary["cold"] else ""
+    head = f"user {summary['user_id']}: {summary['n_events']} events{cold} (release {page.release_id})"
+    console.print()
+    console.print(plain(head), style="bold")
+    line(f"{summary['summary']}  [{summary['source']}]")
+    for name in ("interests", "dislikes"):
+        for each in summary[name]:
+            line(f"  {name[:-1]:9} {each['label']} ({each['weight']:.2f}): {_cited(each['evidence'], page.events)}")
+    columns = ["#", "title", "score", "model", "why", "by", "evidence"]
+    table(columns, [_ranked(row, page.events) for row in page.ranked], f"list, ordered by {summary_sources(page)}")
+
+
+def summary_sources(page: UserPage) -> str:
+    return " and ".join(sorted({row["source"] for row in page.ranked})) or "nothing"
+
+
+def _ranked(row: dict[str, Any], events: dict[str, dict[str, Any]]) -> list[Any]:
+    model = f"{row['llm_score']:+.1f}" if row["llm_score"] is not None else ""
+    evidence = _cited(row["evidence"] or [], events)
+    return [row["rank"], row["title"], f"{row['score']:.3g}", model, row["explanation"], row["explained_by"], evidence]
+
+
+def _cited(evidence: list[str], events: dict[str, dict[str, Any]]) -> str:
+    """Titles and days of the first three events."""
+    known = [events[name] for name in evidence if name in events]
+    more = f" and {len(evidence) - 3} more" if len(evidence) > 3 else ""
+    return "; ".join(f"{event['title']} ({event['time']:%Y-%m-%d})" for event in known[:3]) + more
+
+
+def item(page: ItemPage) -> None:
+    console.print(plain(f"item {page.item_id}: {page.title} (release {page.release_id})"), style="bold")
+    line(f"in {page.in_lists} lists; cited as evidence {page.cited} times")
+    if page.lists:
+        names = ["user_id", "rank", "source", "explanation"]
+        table(names, [[row[name] for name in names] for row in page.lists], "its best places")
+
+
+def releases(public: list[Release]) -> None:
+    rows = [[each.release_id, each.run_date, f"{each.published_at:%Y-%m-%d %H:%M:%S}", _versions(each)] for each in public]
+    table(["release", "night", "published (UTC)", "table versions"], rows)
+
+
+def _versions(release: Release) -> str:
+    return ", ".join(f"{name} {version}" for name, version in release.tables.items())
