@@ -75,12 +75,13 @@ class Launcher:
         return cls(spark, tuple(submit))
 
 
-def launch(job: str, runtime: str, **arguments) -> dict:
-    """Run `jobs.<job>` in a runtime to its end and return its result.
+def launch(job: str, runtime: str, launcher: Launcher | None = None, **arguments) -> dict:
+    """Run `jobs.<job>` in a runtime to its end and return its result; `launcher` is by default the profile's.
 
     Raises AirflowFailException where a retry cannot help, AirflowException where it may.
     """
-    command = compose(job, runtime, Launcher.of(Path(arguments["profile"])), home(), arguments)
+    launcher = launcher or Launcher.of(Path(arguments["profile"]))
+    command = compose(job, runtime, launcher, home(), arguments)
     print(shlex.join(command), flush=True)
     process = start(command, environment(os.environ, home()))
     try:

@@ -40,12 +40,15 @@ PARAMS = {
 
 
 def say_what_failed(context) -> None:
-    """On failure: the stage, the job's own words and where the log is, in one line."""
+    """On failure: the stage, the job's own words and where the log is, in one line; the run's row says so too."""
     ti = context["ti"]
     stage = f"{ti.task_id} ({ti.rendered_map_index})" if ti.rendered_map_index else ti.task_id
     said = str(context.get("exception") or "stopped from outside").splitlines()
     reason = "; ".join(line.strip() for line in said)
-    print(f"nocturne: stage {stage} failed: {reason} (log: {log_of(ti)})", file=sys.stderr, flush=True)
+    message = f"stage {stage} failed: {reason} (log: {log_of(ti)})"
+    print(f"nocturne: {message}", file=sys.stderr, flush=True)
+    if run := ti.xcom_pull(task_ids="open_run"):
+        launch("runs", "spark", Launcher(), **run, message=message)
 
 
 def log_of(ti) -> str:

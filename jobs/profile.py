@@ -10,9 +10,10 @@ import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
+from string import Template
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.errors import ProfileError
 from jobs.home import REPOSITORY, home
@@ -20,7 +21,16 @@ from jobs.home import REPOSITORY, home
 DEFAULT_PROFILE = REPOSITORY / "infra" / "profiles" / "demo.toml"
 REMOTE = ("s3a://", "gs://", "abfss://")
 
+
+
+def _known_place(path: str) -> str:
+    if "://" in path and not path.startswith(REMOTE):
+        raise ValueError(f"a local path, or one that begins with {', '.join(REMOTE)}, is needed")
+    return path
+
+
 Name = Annotated[str, Field(min_length=1)]
+Place = Annotated[str, Field(min_length=1), AfterValidator(_known_place)]  # a path or URI; see `resolve`
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -28,13 +38,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Table(BaseModel):
     """One table of the profile; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Events(Table):
     """The interaction log: its place, its format and which of its columns is what."""
 
-    path: Name
+    path: Place
     format: Literal["csv", "json", "parquet", "delta"]
     user: Name
     item: Name
@@ -56,7 +66,7 @@ class Events(Table):
 class Items(Table):
     """The catalogue."""
 
-    path: Name
+    path: Place
     format: Literal["csv", "json", "parquet", "delta"]
     item: Name
     title: Name
@@ -92,7 +102,7 @@ class Model(Table):
     @property
     def location(self) -> str:
         """What vLLM is given: an absolute folder or a name."""
-        return self.name or str(home() / str(self.path))
+        return self.name or resolve(str(self.path), home())
 
     @property
     def identity(self) -> str:
@@ -127,7 +137,7 @@ class Night(Table):
 class Storage(Table):
     """Where tables go; by default a folder under NOCTURNE_HOME named after the profile's file."""
 
-    warehouse: Name | None = None
+    warehouse: Place | None = None
 
 
 class Runtime(Table):
@@ -145,11 +155,9 @@ class Gates(Table):
     max_template_share: Share = 1.0
 
 
-class Profile(Table):
-    """A whole profile. `file` is where it was read from, `name` that file's stem."""
+class Content(Table):
+    """What a profile's file may hold."""
 
-    name: Name
-    file: Name
     events: Events
     items: Items
     model: Model
@@ -157,6 +165,13 @@ class Profile(Table):
     storage: Storage = Storage()
     runtime: Runtime = Runtime()
     gates: Gates = Gates()
+
+
+class Profile(Content):
+    """A whole profile. `file` is where it was read from, `name` that file's stem."""
+
+    name: Name
+    file: Name
 
     @property
     def warehouse(self) -> str:
@@ -183,12 +198,12 @@ class Profile(Table):
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
 
-def resolve(path: str) -> str:
-    """A path of a profile: `~` and variables expanded; relative ones are relative to the repository; URIs as they are."""
+def resolve(path: str, base: Path = REPOSITORY) -> str:
+    """A path of a profile: `~` and variables expanded, then relative to `base`; URIs, and unknown variables, as they are."""
     if path.startswith(REMOTE):
         return path
-    expanded = os.path.expandvars(os.path.expanduser(path.replace("$NOCTURNE_HOME", str(home()))))
-    return str((REPOSITORY / expanded).resolve()) if "$" not in expanded else expanded
+    expanded = Template(os.path.expanduser(path)).safe_substitute(os.environ | {"NOCTURNE_HOME": str(home())})
+    return str((base / expanded).resolve()) if "$" not in expanded else expanded
 
 
 def profile_path(path: str | Path | None) -> Path:
@@ -213,7 +228,7 @@ def load_profile(path: str | Path | None = None) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"profile {file}: not TOML: {error}") from error
     try:
-        return Profile.model_validate({"name": file.stem, "file": str(file.resolve()), **content})
+        return Profile(name=file.stem, file=str(file.resolve()), **dict(Content.model_validate(content)))
     except ValidationError as error:
         raise ProfileError("\n".join([f"profile {file}:", *map(_explain, error.errors())])) from error
 
@@ -226,11 +241,11 @@ def _explain(error: Any) -> str:
         return f"  {key}: unknown key (value {error['input']!r}); allowed: {allowed}"
     if error["type"] == "missing":
         return f"  {key}: missing; it has no default"
-    return f"  {key}: {error['msg']} (got {error['input']!r})"
+    return f"  {key}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
 
 
 def _fields(loc: tuple[Any, ...]) -> set[str]:
-    model: Any = Profile
+    model: Any = Content
     for part in loc:
         model = model.model_fields[part].annotation
-    return set(model.model_fields) - ({"name", "file"} if model is Profile else set())
+    return set(model.model_fields)

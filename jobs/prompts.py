@@ -81,15 +81,27 @@ def load_prompt(name: str) -> Prompt:
     file = PROMPTS / f"{name}.md"
     if not file.is_file():
         raise PromptError(f"prompts/: no prompt {name!r}; there are {', '.join(prompt_names())}")
-    _, front, body = re.split(r"^---\n", file.read_text(encoding="utf-8"), maxsplit=2, flags=re.MULTILINE)
+    start, *parts = re.split(r"^---\n", file.read_text(encoding="utf-8"), maxsplit=2, flags=re.MULTILINE)
+    if start or len(parts) != 2:
+        raise PromptError(f"{file.name}: front matter between two lines `---` must come first")
+    prompt = _parse(file.name, *parts)
+    if prompt.name != name or (prompt.task == "complete") != (prompt.sampling is not None):
+        raise PromptError(f"{file.name}: name must be {name!r}, and sampling is needed exactly for task complete")
+    return prompt
+
+
+def _parse(file: str, front: str, body: str) -> Prompt:
     try:
         prompt = Prompt.model_validate({**yaml.safe_load(front), "body": body})
-    except (ValidationError, yaml.YAMLError) as error:
-        raise PromptError(f"{file.name}: front matter: {error}") from error
-    if prompt.name != name or not SECTION.search(body) or (prompt.task == "complete") != (prompt.sampling is not None):
-        raise PromptError(
-            f"{file.name}: name must be {name!r}, a section is needed, and sampling exactly for task complete"
-        )
+        before, *sections = SECTION.split(body)
+        for text in sections[1::2]:
+            ENVIRONMENT.parse(text)
+    except (ValidationError, TypeError, yaml.YAMLError) as error:
+        raise PromptError(f"{file}: front matter: {error}") from error
+    except TemplateError as error:
+        raise PromptError(f"{file}: {error}") from error
+    if before.strip() or not sections:
+        raise PromptError(f"{file}: the body must begin with a line `# system`, `# user` or `# assistant`")
     return prompt
 
 

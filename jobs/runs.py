@@ -1,15 +1,22 @@
-"""The table `runs`: one row a run, written when it begins and replaced as it goes on."""
+"""The table `runs`: one row a run, written when it begins and replaced as it goes on.
+
+A stage that was killed cannot say so itself; whoever launched it does:
+
+    python -m jobs.runs --profile FILE --run-date 2016-10-17 --run-id ID --started-at TIME --message "..."
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
-from jobs.errors import GateError, NocturneError
-from jobs.profile import Profile
-from jobs.storage import put_rows
+from jobs.errors import GateError, NocturneError, run_main
+from jobs.profile import Profile, load_profile
+from jobs.storage import put_rows, read_rows
 
 
 def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime, status: str, **columns: Any) -> None:
@@ -30,3 +37,23 @@ def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime
         message = str(error) if isinstance(error, NocturneError) else f"{type(error).__name__}: {error}"
         put_run(profile, run_id, run_date, started_at, "failed", message=message[:2000])
         raise
+
+
+def main() -> None:
+    """Mark a run that is still `running`, or has no row yet, as failed."""
+    parser = argparse.ArgumentParser(prog="jobs.runs", description="Record that a run failed.")
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    parser.add_argument("--message", required=True)
+    given = parser.parse_args()
+    profile = load_profile(given.profile)
+    row = next((row for row in read_rows(profile, "runs") if row["run_id"] == given.run_id), None)
+    if row is None or row["status"] == "running":
+        put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
+    print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed"}))
+
+
+if __name__ == "__main__":
+    run_main(main)

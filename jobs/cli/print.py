@@ -121,18 +121,18 @@ def user(page: UserPage) -> None:
     for name in ("interests", "dislikes"):
         for each in summary[name]:
             line(f"  {name[:-1]:9} {each['label']} ({each['weight']:.2f}): {_cited(each['evidence'], page.events)}")
-    columns = ["#", "title", "score", "model", "why", "by", "evidence"]
-    table(columns, [_ranked(row, page.events) for row in page.ranked], f"list, ordered by {summary_sources(page)}")
+    line(f"  list, ordered by {_sources(page)}:")
+    for row in page.ranked:
+        model = f", model {row['llm_score']:+.1f}" if row["llm_score"] is not None else ""
+        console.print(plain(f"  {row['rank']:>3}. {row['title']}"), style="bold", end="")
+        line(f"  (score {row['score']:.3g}{model})")
+        line(f"       {row['explanation']}  [{row['explained_by']}]")
+        if row["evidence"]:
+            line(f"       from {_cited(row['evidence'], page.events)}")
 
 
-def summary_sources(page: UserPage) -> str:
+def _sources(page: UserPage) -> str:
     return " and ".join(sorted({row["source"] for row in page.ranked})) or "nothing"
-
-
-def _ranked(row: dict[str, Any], events: dict[str, dict[str, Any]]) -> list[Any]:
-    model = f"{row['llm_score']:+.1f}" if row["llm_score"] is not None else ""
-    evidence = _cited(row["evidence"] or [], events)
-    return [row["rank"], row["title"], f"{row['score']:.3g}", model, row["explanation"], row["explained_by"], evidence]
 
 
 def _cited(evidence: list[str], events: dict[str, dict[str, Any]]) -> str:

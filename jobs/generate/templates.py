@@ -19,11 +19,11 @@ FAVOURITES = (
 DISLIKES = "Tends not to enjoy {dislikes}."
 FEW = "Has only begun: {n} so far, the latest {title}."
 BECAUSE = (
-    "Because of {titles} in your history: {item}{common}.",
-    "{item} is often found together with {titles}, which {are} in your history{common}.",
-    "You spent time with {titles}; {item} often comes next{common}.",
+    "Because of {titles} in your history, you may like {item}{common}.",
+    "You chose {titles}; others who did chose {item} too{common}.",
+    "With {titles} in your history, {item} is a natural next step{common}.",
 )
-COMMON = ", also {tags}"
+COMMON = "; in common: {tags}"
 POPULAR = "{item} is what many people choose at the moment."
 
 
@@ -49,9 +49,8 @@ def explanation(user: Context, item: Candidate, because: Sequence[str], shared: 
     if not because:
         return POPULAR.format(item=f"“{item.title}”")
     common = COMMON.format(tags=listed([tag.lower() for tag in shared[:2]])) if shared else ""
-    are = "are" if len(because) > 1 else "is"
     template = _pick(BECAUSE, user.user_id + item.item_id)
-    return template.format(titles=quoted(because), item=f"“{item.title}”", common=common, are=are)
+    return template.format(titles=quoted(because), item=f"“{item.title}”", common=common)
 
 
 def listed(words: Sequence[str]) -> str:

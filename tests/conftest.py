@@ -1,0 +1,22 @@
+"""What all tests share. Other runtimes than Spark's read this file too: nothing of Spark's is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of all tests, with Delta, as the jobs start it."""
+    from jobs.spark import spark_session
+    from tests.data.inputs import profile
+
+    settings = {"spark_conf": {"spark.sql.shuffle.partitions": "2", "spark.sql.warehouse.dir": "/nowhere"}}
+    with spark_session(profile(tmp_path_factory.mktemp("session"), runtime=settings), "tests") as session:
+        yield session

@@ -1,0 +1,171 @@
+"""Real nights, end to end, as a user starts them: Airflow, Spark, the model, Great Expectations, Delta."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs.contracts import PUBLISHED
+from jobs.home import REPOSITORY, home
+from jobs.lake import connect
+from jobs.profile import Profile, load_profile
+from jobs.releases import releases
+from jobs.storage import read_rows
+from tests.data.shop import RUN_DATE, write_shop
+
+USERS = ["15", "30", "73", "547"]
+
+
+def nocturne(profile: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line with a profile, as a person types it."""
+    command = [str(REPOSITORY / "infra" / "nocturne"), "--profile", str(profile), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1500)
+
+
+def content(profile: Profile, table: str, release: str | None = None) -> list[str]:
+    """A released table's rows but for the night, as sorted text."""
+    rows = connect(profile, release).sql(f"select * exclude (run_date) from {table}").fetchall()
+    return sorted(json.dumps(row, default=str) for row in rows)
+
+
+def last_run(profile: Profile) -> dict:
+    return max(read_rows(profile, "runs"), key=lambda row: row["started_at"])
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    """The demo's profile over a copy of its log, with a warehouse of its own; and a file with four users."""
+    folder = tmp_path_factory.mktemp("sample")
+    shutil.copy(home() / "data" / "movielens" / "events.csv", folder / "events.csv")
+    demo = (REPOSITORY / "infra" / "profiles" / "demo.toml").read_text()
+    demo = demo.replace("$NOCTURNE_HOME/data/movielens/events.csv", str(folder / "events.csv"))
+    (folder / "night.toml").write_text(demo + f'\n[storage]\nwarehouse = "{folder}/warehouse"\n')
+    (folder / "users.txt").write_text("\n".join([*USERS, "nobody"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_night(sample: Path) -> subprocess.CompletedProcess[str]:
+    return nocturne(sample / "night.toml", "run", "--date", "2016-10-17", "--users", str(sample / "users.txt"), "--show", "1")
+
+
+def test_the_first_night(sample: Path, first_night):
+    assert first_night.returncode == 0, first_night.stdout[-3000:]
+    profile = load_profile(sample / "night.toml")
+    run = last_run(profile)
+    assert (run["status"], run["users"], run["users_changed"]) == ("published", 4, 4)
+    assert (run["rows_in"], run["rows_rejected"], run["rows_later"]) == (109_070, 12, 0)
+    assert run["calls_new"] > 50
+    assert run["calls_failed"] == 0
+    assert dict(run["stage_seconds"]).keys() == {"prepare", "generate", "publish"}
+    for word in ("prepare", "generate", "publish", "published", "rules hold", run["release_id"]):
+        assert word in first_night.stdout
+
+
+def test_everyone_has_everything(sample: Path, first_night):
+    db = connect(load_profile(sample / "night.toml"))
+    assert sorted(db.sql("select user_id from user_summaries").fetchall()) == sorted((user,) for user in USERS)
+    lists = db.sql("select user_id, list(rank order by rank) from rankings group by user_id").fetchall()
+    assert lists
+    assert all(ranks == list(range(1, 11)) for _, ranks in lists)
+    assert db.sql("select count(*) from explanations where explanation = ''").fetchall() == [(0,)]
+    assert db.sql("select count(*) from explanations").fetchall() == [(40,)]
+    assert db.sql("select count(*) from rankings where llm_score is not null").fetchall() == [(40,)]
+
+
+def test_the_model_wrote_some_of_it(sample: Path, first_night):
+    """The model's words are published as it wrote them, and the row names the call."""
+    profile = load_profile(sample / "night.toml")
+    told = """select t.words, g.output, g.model from
+        (select generation_id, summary as words from user_summaries union all
+         select generation_id, explanation from explanations) t join generations g using (generation_id)"""
+    rows = connect(profile).sql(told).fetchall()
+    assert rows
+    assert all(words == output for words, output, _ in rows)
+    digest = (Path(profile.model.location) / "digest").read_text().strip()
+    assert {model for _, _, model in rows} == {digest}
+
+
+def test_nothing_recommended_was_consumed(sample: Path, first_night):
+    with (sample / "events.csv").open() as file:
+        consumed = {(row["user_id"], row["item_id"]) for row in csv.DictReader(file)}
+    ranked = connect(load_profile(sample / "night.toml")).sql("select user_id, item_id from rankings").fetchall()
+    assert not consumed & set(ranked)
+
+
+def test_great_expectations_wrote_its_pages(sample: Path, first_night):
+    run = last_run(load_profile(sample / "night.toml"))
+    page = home() / "docs" / "night" / run["run_id"] / "index.html"
+    assert "user_summaries" in page.read_text()
+
+
+def test_the_same_night_again_costs_and_changes_nothing(sample: Path, first_night):
+    profile = load_profile(sample / "night.toml")
+    before = {table: content(profile, table) for table in PUBLISHED}
+    again = nocturne(sample / "night.toml", "run", "--date", "2016-10-17", "--users", str(sample / "users.txt"))
+    assert again.returncode == 0, again.stdout[-3000:]
+    run = last_run(profile)
+    assert (run["status"], run["calls_new"], run["users_changed"]) == ("unchanged", 0, 0)
+    assert {table: content(profile, table) for table in PUBLISHED} == before
+    assert len(releases(profile)) == 1
+
+
+def test_forced_it_asks_again_and_remembers_every_answer(sample: Path, first_night):
+    profile = load_profile(sample / "night.toml")
+    before = {table: content(profile, table) for table in PUBLISHED}
+    forced = nocturne(sample / "night.toml", "run", "--date", "2016-10-17", "--users", str(sample / "users.txt"), "--force")
+    assert forced.returncode == 0, forced.stdout[-3000:]
+    run = last_run(profile)
+    assert (run["status"], run["calls_new"], run["users_changed"]) == ("unchanged", 0, 4)
+    assert run["calls_cached"] > 50
+    assert {table: content(profile, table) for table in PUBLISHED} == before
+
+
+def test_the_next_night_pays_for_changed_users_only(sample: Path, first_night):
+    profile = load_profile(sample / "night.toml")
+    with (sample / "events.csv").open("a") as file:
+        file.write("15,8874,4.5,1476709200\n")  # on 2016-10-17, 13:00 UTC
+    following = nocturne(sample / "night.toml", "run", "--date", "2016-10-18", "--users", str(sample / "users.txt"))
+    assert following.returncode == 0, following.stdout[-3000:]
+    run = last_run(profile)
+    assert (run["status"], run["users"], run["users_changed"]) == ("published", 4, 1)
+    subjects = connect(profile).sql(
+        f"select distinct subject from generations where run_id = '{run['run_id']}' and subject_type = 'user'"
+    )
+    assert subjects.fetchall() == [("15",)]
+    first, second = (release.release_id for release in reversed(releases(profile)))
+    for table in ("user_summaries", "rankings", "explanations", "evidence"):
+        kept = [row for row in content(profile, table, second) if not row.startswith('["15"')]
+        assert kept == [row for row in content(profile, table, first) if not row.startswith('["15"')]
+
+
+def test_another_domain_through_several_workers(tmp_path: Path):
+    """A tool shop's log, three shards; the fake engine, since this is about the mapping and the shards."""
+    file = write_shop(tmp_path)
+    done = nocturne(file, "run", "--date", RUN_DATE, "--shards", "3")
+    assert done.returncode == 0, done.stdout[-3000:]
+    profile = load_profile(file)
+    run = last_run(profile)
+    assert run["status"] == "published"
+    log = next((home() / "logs").glob(f"{profile.name}-{RUN_DATE}-*.log")).read_text()
+    assert sum("-m jobs.generate" in line for line in log.splitlines()) == 3
+    db = connect(profile)
+    assert db.sql("select count(distinct user_id) from rankings").fetchall() == [(run["users"],)]
+    shown = nocturne(file, "show", "user", "../../etc")
+    assert shown.returncode == 0
+    assert "user ../../etc" in shown.stdout
+
+
+def test_a_night_before_all_events_publishes_nothing(tmp_path: Path):
+    file = write_shop(tmp_path)
+    done = nocturne(file, "run", "--date", "2001-01-01")
+    assert done.returncode == 1
+    assert "on or after 2001-01-01; nothing was published" in done.stdout
+    profile = load_profile(file)
+    assert releases(profile) == []
+    assert last_run(profile)["status"] == "failed"
