@@ -24,7 +24,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 from launch import REPO, Launcher, launch
 
-PUBLISHED = ("user_summaries", "rankings", "explanations")
+PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
 PROFILE = os.environ.get("NOCTURNE_PROFILE") or "infra/profiles/demo.toml"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a run dated before a DAG's start succeeds without a single task
 

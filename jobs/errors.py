@@ -40,10 +40,15 @@ class NotFound(NocturneError):
     """The release, run, user or item that was asked for does not exist."""
 
 
+def inert(error: NocturneError) -> str:
+    """The message without what a terminal would obey; ids and keys in it come from the data."""
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in str(error))
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a job's `main`; print a `NocturneError` as one `nocturne:` message and exit with its code."""
     try:
         main()
     except NocturneError as error:
-        print(f"nocturne: {error}", file=sys.stderr, flush=True)
+        print(f"nocturne: {inert(error)}", file=sys.stderr, flush=True)
         raise SystemExit(error.exit_code) from error

@@ -25,7 +25,7 @@ def connect(profile: Profile, release_id: str | None = None) -> duckdb.DuckDBPyC
     import duckdb
 
     db = duckdb.connect()
-    db.execute("SET timezone = 'UTC'")
+    db.execute("SET timezone = 'UTC'; SET python_enable_replacements = false")
     release = find(profile, release_id) if release_id or table_exists(profile.table("releases")) else None
     for name in PUBLISHED:
         _view(db, profile, name, release)

@@ -22,7 +22,6 @@ DEFAULT_PROFILE = REPOSITORY / "infra" / "profiles" / "demo.toml"
 REMOTE = ("s3a://", "gs://", "abfss://")
 
 
-
 def _known_place(path: str) -> str:
     if "://" in path and not path.startswith(REMOTE):
         raise ValueError(f"a local path, or one that begins with {', '.join(REMOTE)}, is needed")
@@ -222,9 +221,7 @@ def load_profile(path: str | Path | None = None) -> Profile:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ProfileError(
-            f"profile {file}: {error.strerror or error}; give --profile FILE or NOCTURNE_PROFILE"
-        ) from error
+        raise ProfileError(f"profile {file}: {error.strerror or error}; give --profile FILE or NOCTURNE_PROFILE") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"profile {file}: not TOML: {error}") from error
     try:

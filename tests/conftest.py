@@ -1,4 +1,4 @@
-"""What all tests share. Other runtimes than Spark's read this file too: nothing of Spark's is imported before it is asked for."""
+"""What all tests share. Other runtimes read this file too: nothing of Spark's is imported before it is asked for."""
 
 from __future__ import annotations
 

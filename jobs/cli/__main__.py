@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli import print as out
-from jobs.errors import NocturneError
+from jobs.errors import NocturneError, inert
 from jobs.profile import Profile, load_profile
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__, pretty_exceptions_enable=False)
@@ -109,10 +109,10 @@ def query(
 
     try:
         result = connect(profile(), release).sql(sql)
+        if result is not None:
+            out.relation(result, format.value)
     except duckdb.Error as error:
         raise NocturneError(f"query: {error}") from error
-    if result is not None:
-        out.relation(result, format.value)
 
 
 @show.command("user", epilog=examples("show user 17"))
@@ -178,7 +178,7 @@ def main() -> None:
     try:
         app(prog_name="infra/nocturne")
     except NocturneError as error:
-        print(f"nocturne: {error}", file=sys.stderr)
+        print(f"nocturne: {inert(error)}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
 
 

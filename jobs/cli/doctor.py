@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -46,8 +47,9 @@ def _java() -> Finding:
     mend = "install Java 17 (openjdk-17-jre-headless) and run infra/bootstrap"
     if not java.exists():
         return Finding("java", False, f"{java} is not there", mend)
-    version = subprocess.run([str(java), "-version"], capture_output=True, text=True).stderr.splitlines()[0]
-    return Finding("java", any(f'"{major}.' in version for major in (17, 21)), version, mend)
+    said = subprocess.run([str(java), "-version"], capture_output=True, text=True).stderr.strip()
+    version = said.splitlines()[0] if said else f"{java} -version says nothing"
+    return Finding("java", bool(re.search(r'"(17|21)[."]', version)), version, mend)
 
 
 def _setup() -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def progress(text: str) -> None:
 def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
     made = Table(title=title, title_justify="left", show_lines=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(plain(column), overflow="fold")
     for row in rows:
         made.add_row(*map(plain, row))
     console.print(made)
@@ -93,8 +94,9 @@ def _tokens(row: dict[str, Any]) -> str | None:
 
 def relation(result: duckdb.DuckDBPyRelation, form: str) -> None:
     """A query's rows: a table for people (its first rows), JSON lines or CSV for programs (all of them)."""
+    result = result.project("*")  # gives every column a name of its own
     if form == "table":
-        rows = result.limit(MOST_ROWS + 1).fetchall()
+        rows = list(_rows(result.limit(MOST_ROWS + 1)))
         table(result.columns, [list(row) for row in rows[:MOST_ROWS]])
         if len(rows) > MOST_ROWS:
             line(f"only the first {MOST_ROWS} rows; --format json or csv prints all")
@@ -102,12 +104,25 @@ def relation(result: duckdb.DuckDBPyRelation, form: str) -> None:
     writer = csv.writer(sys.stdout)
     if form == "csv":
         writer.writerow(result.columns)
-    while batch := result.fetchmany(10_000):
-        for row in batch:
-            if form == "csv":
-                writer.writerow(row)
-            else:
-                print(json.dumps(dict(zip(result.columns, row, strict=True)), default=str, ensure_ascii=False))
+    for row in _rows(result):
+        if form == "csv":
+            writer.writerow(map(_cell, row))
+        else:
+            print(_json(dict(zip(result.columns, row, strict=True))))
+
+
+def _rows(result: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values, by Arrow: DuckDB's own way to times needs pytz."""
+    for batch in result.to_arrow_reader(10_000):
+        yield from zip(*[column.to_pylist(maps_as_pydicts="strict") for column in batch.columns], strict=True)
+
+
+def _cell(value: Any) -> Any:
+    return _json(value) if isinstance(value, (list, dict)) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def user(page: UserPage) -> None:

@@ -28,14 +28,14 @@ class Chunks:
         self._since = time.monotonic()
         self._files.create_dir(self._folder, recursive=True)
 
-    def done(self) -> dict[str, str]:
-        """user_id -> context_hash of every user committed so far; bounded by one shard's ids."""
+    def done(self) -> set[tuple[str, str]]:
+        """user_id and context_hash of every user committed so far; bounded by one shard's ids."""
         selector = fs.FileSelector(self._folder)
         paths = [entry.path for entry in self._files.get_file_info(selector) if entry.base_name.startswith("chunk-")]
-        found: dict[str, str] = {}
+        found: set[tuple[str, str]] = set()
         for path in paths:
             table = pq.read_table(path, columns=["user_id", "context_hash"], filesystem=self._files)
-            found |= dict(zip(table["user_id"].to_pylist(), table["context_hash"].to_pylist(), strict=True))
+            found |= set(zip(table["user_id"].to_pylist(), table["context_hash"].to_pylist(), strict=True))
         return found
 
     def add(self, row: dict[str, Any]) -> None:

@@ -28,9 +28,7 @@ class Preview(Session):
         super().__init__(memory, user, ())
         self.sent: list[tuple[str, tuple[int, ...]]] = []
 
-    async def _ask(
-        self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]
-    ) -> Generation:
+    async def _ask(self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Generation:
         self.sent.append((prompt.name, tokens + tail))
         return Generation("", prompt.task, subject, kind, prompt.name, prompt.version, "", "failed", None, None, 0, 0, 0)
 

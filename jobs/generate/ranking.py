@@ -34,9 +34,7 @@ class Ranked:
         }
 
 
-def rank(
-    candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: float, group: str, length: int
-) -> list[Ranked]:
+def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: float, group: str, length: int) -> list[Ranked]:
     """The best `length` candidates.
 
     With weight 0, for a holdout user or without any model score the order is retrieval's; otherwise it is that of

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,7 +39,7 @@ class Session:
         self.cached = 0
         self._memory = memory
         self._engine = memory.engine
-        self._known = {answer.generation_id: answer for answer in known}
+        self._known = {answer.generation_id: answer for answer in known if answer.status != "failed"}
 
     async def complete(self, name: str, **variables: Any) -> Generation:
         """The answer to prompt `name` about this user."""
@@ -66,9 +67,7 @@ class Session:
             each = max(1, len(tokens) // len(history))
             variables = variables | {"history": history[max(1, over // (2 * each)) :]}
 
-    async def _ask(
-        self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]
-    ) -> Generation:
+    async def _ask(self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Generation:
         name = call_id(prompt, self._engine.model, tokens, tail)
         if name in self._known:
             self.cached += 1
@@ -94,9 +93,10 @@ class Session:
             output_tokens=reply.output_tokens,
         )
         self.made.append(answer)
-        self._known[name] = answer
         future.set_result(answer)
-        if kind == "user":
+        if answer.status != "failed":
+            self._known[name] = answer
+        if kind == "user" or answer.status == "failed":
             del self._memory.shared[name]
         return answer
 
@@ -104,9 +104,12 @@ class Session:
         spare = prompt.sampling.max_tokens if prompt.sampling else len(tail) + 1
         if len(tokens) + spare > self._engine.max_model_len:
             return Reply(finish_reason="too_long", prompt_tokens=len(tokens))
-        if prompt.sampling:
-            return await self._engine.complete(tokens, prompt.sampling, prompt.output)
-        return await self._engine.score(tokens, tail)
+        try:
+            if prompt.sampling:
+                return await self._engine.complete(tokens, prompt.sampling, prompt.output)
+            return await self._engine.score(tokens, tail)
+        except Exception as error:  # whatever an engine throws is this call's end, not the shard's
+            return Reply(prompt_tokens=len(tokens), error=f"{type(error).__name__}: {error}")
 
 
 def call_id(prompt: Prompt, model: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> str:
@@ -122,6 +125,8 @@ def judge(prompt: Prompt, reply: Reply) -> str:
         return "failed"
     if reply.finish_reason == "too_long":
         return "too_long"
+    if reply.nats is not None and not math.isfinite(reply.nats):
+        return "invalid"
     value: Any = reply.text if reply.nats is None else reply.nats
     if prompt.output.get("type") == "object":
         try:

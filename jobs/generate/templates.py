@@ -17,49 +17,59 @@ FAVOURITES = (
     "Liked {titles} best.",
 )
 DISLIKES = "Tends not to enjoy {dislikes}."
-FEW = "Has only begun: {n} so far, the latest {title}."
+FEW = "So far {n}, the latest {title}; no clear favourite yet."
 BECAUSE = (
     "Because of {titles} in your history, you may like {item}{common}.",
     "You chose {titles}; others who did chose {item} too{common}.",
     "With {titles} in your history, {item} is a natural next step{common}.",
 )
 COMMON = "; in common: {tags}"
+LONGEST = 72  # characters of a name: seven of them and the words between fit into a summary's 600
 POPULAR = "{item} is what many people choose at the moment."
 
 
 def summary(user: Context) -> str:
     """One to three sentences about a user."""
-    likes, titles = user.labels("likes_tag", 3), user.labels("favourite", 2)
-    dislikes = user.labels("dislikes_tag", 2) or [f"“{title}”" for title in user.labels("disliked", 1)]
-    parts = [_pick(TASTES, user.user_id).format(likes=listed([like.lower() for like in likes]))] if likes else []
+    likes, titles, dislikes = user.labels("likes_tag", 3), user.labels("favourite", 2), user.labels("dislikes_tag", 2)
+    parts = []
+    if likes:
+        parts.append(_pick(TASTES, user.user_id).format(likes=tags(likes)))
     if titles:
         parts.append(_pick(FAVOURITES, user.user_id).format(titles=quoted(titles)))
     if not parts:
         n = "one event" if user.n_events == 1 else f"{user.n_events} events"
         parts.append(FEW.format(n=n, title=quoted([user.history[-1].title])))
-    if dislikes:
-        parts.append(
-            DISLIKES.format(dislikes=listed([label.lower() if label[0] != "“" else label for label in dislikes]))
-        )
+    if disliked := tags(dislikes) or quoted(user.labels("disliked", 1)):
+        parts.append(DISLIKES.format(dislikes=disliked))
     return " ".join(parts)
 
 
 def explanation(user: Context, item: Candidate, because: Sequence[str], shared: Sequence[str]) -> str:
     """One sentence about why `item` is in the user's list: `because` titles of the events behind it, `shared` their tags."""
     if not because:
-        return POPULAR.format(item=f"“{item.title}”")
-    common = COMMON.format(tags=listed([tag.lower() for tag in shared[:2]])) if shared else ""
+        return POPULAR.format(item=quoted([item.title]))
+    common = COMMON.format(tags=tags(shared[:2])) if shared else ""
     template = _pick(BECAUSE, user.user_id + item.item_id)
-    return template.format(titles=quoted(because), item=f"“{item.title}”", common=common)
+    return template.format(titles=quoted(because), item=quoted([item.title]), common=common)
 
 
 def listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    """Nothing, `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def quoted(titles: Sequence[str]) -> str:
-    return listed([f"“{title}”" for title in titles])
+    return listed([f"“{shortened(title)}”" for title in titles])
+
+
+def tags(names: Sequence[str]) -> str:
+    return listed([shortened(name.lower()) for name in names])
+
+
+def shortened(name: str) -> str:
+    """`name` on one line; a very long one ends in an ellipsis, so that a text keeps to its contract's length."""
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
 
 
 def _pick(variants: Sequence[str], key: str) -> str:

@@ -48,6 +48,9 @@ class VllmEngine:
         self._frames: dict[tuple[str, ...], list[str]] = {}
         self._warmed: dict[tuple[int, ...], asyncio.Future[Any]] = {}
         self._driver: asyncio.Task[None] | None = None
+        for name, value in CPU.items():  # before anything imports torch, which reads them once
+            os.environ.setdefault(name, value)
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", _all_cores())
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -58,9 +61,6 @@ class VllmEngine:
     @cached_property
     def _engine(self) -> Any:
         start = time.perf_counter()
-        for name, value in CPU.items():
-            os.environ.setdefault(name, value)
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", _all_cores())
         from vllm import LLM
 
         options = ALWAYS | {"max_model_len": self.max_model_len} | self._settings.options
@@ -122,9 +122,7 @@ class VllmEngine:
         if isinstance(output, Reply):
             return output
         positions = range(len(prompt), len(prompt) + len(continuation))
-        nats = sum(
-            output.prompt_logprobs[place][token].logprob for place, token in zip(positions, continuation, strict=True)
-        )
+        nats = sum(output.prompt_logprobs[place][token].logprob for place, token in zip(positions, continuation, strict=True))
         return Reply(
             nats=nats,
             finish_reason=output.outputs[0].finish_reason,
@@ -142,7 +140,11 @@ class VllmEngine:
             self._warmed[prompt] = asyncio.ensure_future(filling)
             if len(self._warmed) > WARMED:
                 del self._warmed[next(iter(self._warmed))]
-        await self._warmed[prompt]
+        try:
+            await self._warmed[prompt]
+        except BaseException:
+            self._warmed.pop(prompt, None)
+            raise
 
     def _scoring(self, cached: bool) -> Any:
         from vllm import SamplingParams
@@ -171,14 +173,16 @@ class VllmEngine:
         try:
             while self._waiting:
                 for output in self._engine.step():
-                    if output.finished:
-                        self._waiting.pop(output.request_id).set_result(output)
+                    future = self._waiting.pop(output.request_id, None) if output.finished else None
+                    if future and not future.done():  # nobody waits where a step had failed or a program was cancelled
+                        future.set_result(output)
                 for _ in range(3):  # an answer passes through as many awaits until its program asks again
                     await asyncio.sleep(0)
         except Exception as error:
-            for future in self._waiting.values():
-                future.set_exception(error)
-            self._waiting.clear()
+            waiting, self._waiting = self._waiting, {}
+            for future in waiting.values():
+                if not future.done():
+                    future.set_exception(error)
 
 
 def _all_cores() -> str:

@@ -34,8 +34,11 @@ class Worker:
         self.counts = dict.fromkeys(("users", "new", "cached", "failed", "prompt", "prefix", "output", "fallbacks"), 0)
 
     def run(self) -> None:
-        """Work until every user of the shard is committed."""
-        asyncio.run(self._run())
+        """Work until every user of the shard is committed; of errors that end it, the first is raised."""
+        try:
+            asyncio.run(self._run())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
 
     async def _run(self) -> None:
         done = self.chunks.done()
@@ -44,7 +47,7 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as programs:
                 for user in self._users():
-                    if done.get(user.user_id) == user.context_hash:
+                    if (user.user_id, user.context_hash) in done:
                         self.resumed += 1
                         continue
                     await places.acquire()

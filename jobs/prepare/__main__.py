@@ -23,7 +23,7 @@ from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
 from jobs.prepare.facts import tag_shares, user_facts
 from jobs.prepare.histories import describe, select_users, user_histories
-from jobs.prepare.sources import read_sources
+from jobs.prepare.sources import read_sources, readable
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
@@ -73,7 +73,8 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     judged_events = judge_events(events, judged_items.valid, profile, run_date, arguments.started_at).persist()
     judged = judged_events, judged_items
     try:
-        counts = {each.source: each.counts() for each in judged}
+        with readable():
+            counts = {each.source: each.counts() for each in judged}
         progress(describe_counts(counts))
         refuse_nothing(counts, profile, run_date)
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
@@ -147,9 +148,7 @@ def refuse_nothing(counts: dict[str, dict[str, int]], profile: Profile, run_date
         if not reasons:
             raise InputError(f"{source}.path: {path} is empty; nothing was published")
         if set(reasons) == {LATER}:
-            raise InputError(
-                f"{source}.path: all {reasons[LATER]} {source} are on or after {run_date}; nothing was published"
-            )
+            raise InputError(f"{source}.path: all {reasons[LATER]} {source} are on or after {run_date}; nothing was published")
         raise InputError(f"{source}.path: no usable record in {path}: {describe_counts({source: reasons})}")
 
 

@@ -5,7 +5,7 @@ Windowed co-occurrence, filled up with what is popular lately for users whom it 
     c(a, b)  = sum over users and positions of GAP_DECAY ^ gap, gap = distance of a and b in a history, at most WINDOW
     s(u, b)  = sum over the last QUERY events e of u of 0.5 ^ (place(e) / QUERY_HALF_LIFE) * c(item(e), b) / n(b) ^ POPULARITY
 
-both directions, n(b) events of b. An item with a negative event brings nothing.
+both directions, n(b) events of b. A negative event brings nothing.
 """
 
 from __future__ import annotations

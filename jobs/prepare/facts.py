@@ -23,8 +23,10 @@ def user_facts(histories: DataFrame, shares: DataFrame) -> DataFrame:
     - likes_tag: at least two liked events, more than disliked ones; by n * lift, where lift is the tag's share of the
       user's liked events over its share of everyone's events
     - dislikes_tag: at least two disliked events, more than liked ones; by n
-    - favourite, disliked: liked and disliked items by value, then the latest
-    - recent: the latest events
+    - favourite, disliked: liked items from the highest value, disliked ones from the lowest; then most often, then latest
+    - recent: the latest items
+
+    `weight` is the strength of a tag over that of the strongest one, and 1 / place of an item.
     """
     events = histories.select("user_id", F.explode("history").alias("event")).select("user_id", "event.*")
     kinds = [_tag_facts(events, shares), *_item_facts(events)]
@@ -46,41 +48,41 @@ def _tag_facts(events: DataFrame, shares: DataFrame) -> DataFrame:
     lift = F.col("liked") / F.greatest(F.col("liked_all"), F.lit(1)) / F.col("share")
     liked = (F.col("liked") >= MIN_EVENTS) & (F.col("liked") > F.col("disliked"))
     disliked = (F.col("disliked") >= MIN_EVENTS) & (F.col("disliked") > F.col("liked"))
-    return _strongest(
-        rows.where(liked), "likes_tag", F.col("tag"), F.col("liked"), F.col("liked") * lift, F.col("liked_events")
-    ).unionByName(
-        _strongest(
-            rows.where(disliked),
-            "dislikes_tag",
-            F.col("tag"),
-            F.col("disliked"),
-            F.col("disliked"),
-            F.col("disliked_events"),
-        )
+    likes_tag = _tag_kind(rows.where(liked), "likes_tag", "liked", F.col("liked") * lift)
+    return likes_tag.unionByName(_tag_kind(rows.where(disliked), "dislikes_tag", "disliked", F.col("disliked")))
+
+
+def _tag_kind(rows: DataFrame, kind: str, n: str, strength: Column) -> DataFrame:
+    top = F.max("strength").over(Window.partitionBy("user_id"))
+    named = rows.select(
+        "user_id",
+        F.col("tag").alias("label"),
+        F.col(n).alias("n"),
+        F.col(f"{n}_events").alias("ids"),
+        strength.alias("strength"),
     )
+    return _first(named, kind, [F.desc("strength"), F.col("label")], F.col("strength") / top)
 
 
 def _item_facts(events: DataFrame) -> list[DataFrame]:
     items = events.groupBy("user_id", "item_id").agg(
-        F.max_by("title", "time").alias("title"),
+        F.max_by("title", "time").alias("label"),
         F.count("*").alias("n"),
         F.max("value").alias("best"),
+        F.min("value").alias("worst"),
         F.max("time").alias("last"),
         F.bool_or("positive").alias("positive"),
         F.bool_or("negative").alias("negative"),
         _latest(F.lit(True)).alias("ids"),
     )
-    age = F.unix_seconds("last") / 1e11  # below any difference of values or counts
-    value = F.coalesce("best", F.lit(0.0))
-    by_liking = F.col("n") + value + age
-    by_disliking = F.col("n") - value + age
     liked = items.where(F.col("positive") & ~F.col("negative"))
     disliked = items.where(F.col("negative") & ~F.col("positive"))
-    title, n, ids = F.col("title"), F.col("n"), F.col("ids")
+    then = [F.desc("n"), F.desc("last"), F.col("item_id")]
+    by_place = 1 / F.col("place")
     return [
-        _strongest(liked, "favourite", title, n, by_liking, ids),
-        _strongest(disliked, "disliked", title, n, by_disliking, ids),
-        _strongest(items, "recent", title, n, F.unix_seconds("last"), ids),
+        _first(liked, "favourite", [F.desc_nulls_last("best"), *then], by_place),
+        _first(disliked, "disliked", [F.asc_nulls_last("worst"), *then], by_place),
+        _first(items, "recent", [F.desc("last"), F.col("item_id")], by_place),
     ]
 
 
@@ -91,17 +93,15 @@ def _latest(which: Column) -> Column:
     return F.transform(F.slice(ordered, 1, EVIDENCE), lambda each: each["event_id"])
 
 
-def _strongest(rows: DataFrame, kind: str, label: Column, n: Column, strength: Column, ids: Column) -> DataFrame:
-    """The strongest facts of one kind: user_id, order of the kind, place within it, fact."""
-    ranked = rows.select("user_id", label.alias("label"), n.alias("n"), strength.alias("strength"), ids.alias("ids"))
-    order = Window.partitionBy("user_id").orderBy(F.desc("strength"), "label")
-    top = F.max("strength").over(Window.partitionBy("user_id"))
-    placed = ranked.select("*", F.row_number().over(order).alias("place"), top.alias("top"))
+def _first(rows: DataFrame, kind: str, order: list[Column], weight: Column) -> DataFrame:
+    """The first facts of one kind: user_id, order of the kind, place within it, fact. `rows` has label, n and ids."""
+    place = F.row_number().over(Window.partitionBy("user_id").orderBy(*order))
+    placed = rows.withColumn("place", place).withColumn("weight", F.round(weight, 4))
     fact = F.struct(
         F.lit(kind).alias("kind"),
         "label",
         F.col("n").alias("n_events"),
-        F.round(F.greatest(F.col("strength") / F.col("top"), F.lit(0.0)), 4).alias("weight"),
+        "weight",
         F.col("ids").alias("evidence"),
     )
     kept = placed.where(F.col("place") <= PER_KIND[kind])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.errors import InputError
@@ -28,7 +28,7 @@ def select_users(events: DataFrame, users: str | None) -> DataFrame:
     everyone = events.select("user_id").distinct()
     if users is None:
         return everyone
-    if users.isdigit():
+    if users.isdecimal():
         return everyone.orderBy(F.xxhash64("user_id"), "user_id").limit(int(users))
     try:
         listed = events.sparkSession.read.text(users).select(F.trim("value").alias("user_id")).distinct()
@@ -44,7 +44,7 @@ def user_histories(described: DataFrame, users: DataFrame, night: Night, setting
     """
     theirs = described.join(users, "user_id", how="left_semi").select("user_id", *HISTORY)
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    placed = theirs.select("*", F.row_number().over(newest).alias("place"), F.xxhash64(*HISTORY).alias("digest"))
+    placed = theirs.select("*", F.row_number().over(newest).alias("place"), _digest().alias("digest"))
     event = F.struct("time", *[name for name in HISTORY if name != "time"])
     grouped = placed.groupBy("user_id").agg(
         F.count("*").alias("n_events"),
@@ -62,7 +62,12 @@ def user_histories(described: DataFrame, users: DataFrame, night: Night, setting
     )
 
 
-def _experiment_group(holdout: float) -> F.Column:
+def _digest() -> Column:
+    """Hash of an event and its item; the number of tags too, since the hash of an array is that of its elements in a row."""
+    return F.xxhash64(*HISTORY, F.size("tags"))
+
+
+def _experiment_group(holdout: float) -> Column:
     """holdout for a fixed share of users, by a hash of their id."""
     place = F.pmod(F.xxhash64("user_id", F.lit("experiment")), F.lit(10_000))
     return F.when(place < round(holdout * 10_000), "holdout").otherwise("treatment")

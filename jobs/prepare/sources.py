@@ -5,9 +5,13 @@ Values stay text here: what a text means, and whether it means anything, is vali
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -31,7 +35,7 @@ from pyspark.sql.types import (
 from jobs.errors import InputError
 from jobs.profile import Events, Items, Profile, resolve
 
-RECORD, BROKEN, LOSSY = "record", "broken", "lossy"
+RECORD, BROKEN, LOSSY = "_nocturne_record", "_nocturne_broken", "_nocturne_lossy"  # no column of theirs
 CORRUPT = "_corrupt_record"
 
 WHOLE = (ByteType, ShortType, IntegerType, LongType)
@@ -48,9 +52,9 @@ LONE_SURROGATE = (
 class Source:
     """One input as read: `rows` holds our columns as text (tags: array of text), and
 
-    - `record`: the record as it came, JSON or its line;
-    - `broken`: true where the line is not a record at all;
-    - `lossy`: true where reading it lost characters that were no valid text.
+    - RECORD: the record as it came, JSON or its line;
+    - BROKEN: true where the line is not a record at all;
+    - LOSSY: true where reading it lost characters that were no valid text.
     """
 
     name: str
@@ -74,37 +78,66 @@ def read_sources(spark: SparkSession, profile: Profile) -> tuple[Source, Source]
 def _read(spark: SparkSession, name: str, table: Events | Items, problems: list[str]) -> Source | None:
     path = resolve(table.path)
     try:
-        raw = READERS[table.format](spark, path)
-    except AnalysisException as error:
-        problems.append(f"  {name}.path: {path} cannot be read as {table.format}: {str(error).splitlines()[0]}")
+        with readable():
+            raw = READERS[table.format](spark, path, set(_wanted(table).values()))
+    except InputError as error:
+        problems.append(f"  {name}.path: {path} cannot be read as {table.format}: {error}")
         return None
     problems += [f"  {name}.{problem}" for problem in _misfits(raw, table)]
     return None if problems else Source(name, _mapped(raw, table))
 
 
-def _read_csv(spark: SparkSession, path: str) -> DataFrame:
-    """RFC 4180: quotes doubled; a row with too many or too few fields is broken."""
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what Spark says of a file that it cannot read into an `InputError` of one line; Spark reads late."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        text = str(error)
+        causes = re.findall(r"Caused by: [\w.$]+: (.+?)(?=\n\s+(?:at|\.\.\.) |\Z)", text, re.DOTALL)
+        raise InputError(" ".join(causes[-1].split()) if causes else text.splitlines()[0]) from error
+
+
+def _read_csv(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:
+    """RFC 4180 but for line breaks within quotes: quotes doubled; a row with too many or too few fields is broken."""
     reader = spark.read.options(header=True, quote='"', escape='"', encoding="UTF-8", multiLine=False)
-    columns = [field.name for field in reader.csv(path).schema]
+    header = reader.csv(path)
+    columns = _some(header.columns)
+    one_header = len(header.inputFiles()) == 1  # of several files each must have the same
     schema = StructType([StructField(column, StringType()) for column in [*columns, CORRUPT]])
-    rows = reader.schema(schema).option("columnNameOfCorruptRecord", CORRUPT).csv(path)
+    reader = reader.schema(schema).options(columnNameOfCorruptRecord=CORRUPT, enforceSchema=one_header)
+    rows = reader.csv(path)
     record = F.coalesce(CORRUPT, F.to_json(F.struct(*map(_column, columns))))
     return rows.select("*", record.alias(RECORD), F.col(CORRUPT).isNotNull().alias(BROKEN), F.lit(False).alias(LOSSY))
 
 
-def _read_json(spark: SparkSession, path: str) -> DataFrame:
-    """JSON lines; the line itself is the record."""
-    fields = spark.read.option("primitivesAsString", True).json(path).schema.fields
-    schema = StructType([field for field in fields if field.name != CORRUPT] + [StructField(CORRUPT, StringType())])
-    lines = spark.read.text(path).where(F.trim("value") != "")
-    parsed = lines.select("value", F.from_json("value", schema, {"columnNameOfCorruptRecord": CORRUPT}).alias("parsed"))
+def _read_json(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:
+    """JSON lines; the line itself is the record.
+
+    A line is parsed in brackets: otherwise one with two records, or with a rest, would pass for its first record.
+    """
+    one = ArrayType(StructType(_some(_json_fields(spark, path, wanted))))
+    lines = spark.read.text(path).where(F.col("value").rlike(r"\S"))
+    found = F.from_json(F.concat(F.lit("["), "value", F.lit("]")), one)
+    parsed = lines.select("value", F.when(F.size(found) == 1, found[0]).alias("parsed"))
     lossy = F.col("value").rlike(LONE_SURROGATE) | ~F.is_valid_utf8("value")
-    broken = F.col(f"parsed.{CORRUPT}").isNotNull()
+    broken = F.col("parsed").isNull()
     return parsed.select("parsed.*", F.col("value").alias(RECORD), broken.alias(BROKEN), lossy.alias(LOSSY))
 
 
+def _json_fields(spark: SparkSession, path: str, wanted: set[str]) -> list[StructField]:
+    """Fields of the records; of those that differ by case only, the wanted one: a stray `User` must not stop a night."""
+    spark.conf.set("spark.sql.caseSensitive", True)
+    try:
+        fields = spark.read.option("primitivesAsString", True).json(path).schema.fields
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    taken = {name.lower() for name in wanted}
+    return [each for each in fields if each.name in wanted or each.name.lower() not in taken | {CORRUPT}]
+
+
 def _read_typed(form: str):
-    def read(spark: SparkSession, path: str) -> DataFrame:
+    def read(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:
         rows = spark.read.format(form).load(path)
         record = F.to_json(F.struct(*map(_column, rows.columns)))
         return rows.select("*", record.alias(RECORD), F.lit(False).alias(BROKEN), F.lit(False).alias(LOSSY))
@@ -113,6 +146,12 @@ def _read_typed(form: str):
 
 
 READERS = {"csv": _read_csv, "json": _read_json, "parquet": _read_typed("parquet"), "delta": _read_typed("delta")}
+
+
+def _some(columns: list) -> list:
+    if not columns:
+        raise InputError("it is empty, or holds no record at all")
+    return columns
 
 
 def _column(name: str) -> Column:
@@ -157,13 +196,18 @@ def _mapped(raw: DataFrame, table: Events | Items) -> DataFrame:
     columns = {ours: _column(theirs).cast("string") for ours, theirs in table.columns.items() if ours != "tags"}
     if isinstance(table, Items):
         columns["tags"] = _tags(raw, table)
-        columns["text"] = F.concat_ws(" · ", *map(_column, table.text)) if table.text else F.lit(None).cast("string")
+        columns["text"] = _joined(table.text)
     absent = [name for name in ("value", "type", "event_id", "year") if name not in columns]
     columns |= {name: F.lit(None).cast("string") for name in absent}
-    text = [column for name, column in columns.items() if name != "tags"]
-    questionable = F.coalesce(F.concat_ws(" ", *text).contains("?"), F.lit(False))
+    questionable = F.concat_ws(" ", *columns.values()).contains("?")
     lossy = (F.col(LOSSY) & questionable).alias(LOSSY)
     return raw.select(*[column.alias(name) for name, column in columns.items()], RECORD, BROKEN, lossy)
+
+
+def _joined(names: list[str]) -> Column:
+    """Columns as one text, blank ones left out; null where nothing is left."""
+    filled = [F.when(F.trim(_column(name).cast("string")) != "", _column(name)) for name in names]
+    return F.nullif(F.concat_ws(" · ", *filled), F.lit("")) if names else F.lit(None).cast("string")
 
 
 def _tags(raw: DataFrame, items: Items) -> Column:

@@ -25,6 +25,8 @@ ID_LENGTH = 256
 EARLIEST_S, LATEST_S = -2_208_988_800, 253_402_300_800  # the years 1900 to 9999
 MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 BAD_TEXT = "[\\x00\\uFFFD]"
+FILLED = r"(?U)\S"  # anything but white space of any script
+DECIMAL = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"  # Java's parser would take 4d and 0x1p3 as well
 
 
 class Reason(StrEnum):
@@ -108,7 +110,7 @@ def _typed_events(events: Source, profile: Profile, run_date: str, started_at: d
             "time_text": F.trim("time"),
             "time": _time(profile.events),
             "value_text": F.trim("value"),
-            "value": F.expr("try_cast(value as double)"),
+            "value": F.when(F.col("value").rlike(DECIMAL), F.expr("try_cast(value as double)")),
         }
     )
     end = F.greatest(F.lit(started_at.isoformat()).cast("timestamp"), F.lit(run_date).cast("timestamp"))
@@ -163,7 +165,7 @@ def _id_rules(columns: list[str]) -> list[tuple[Reason, Column, Column]]:
 
 
 def _blank(name: str) -> Column:
-    return F.col(name).isNull() | (F.trim(name) == "")
+    return F.col(name).isNull() | ~F.col(name).rlike(FILLED)
 
 
 def _detail(name: str) -> Column:
@@ -172,9 +174,7 @@ def _detail(name: str) -> Column:
 
 
 def _bad_number() -> Column:
-    given = F.col("value_text").isNotNull() & (F.col("value_text") != "")
-    finite = F.col("value").isNotNull() & ~F.isnan("value") & (F.abs("value") != float("inf"))
-    return given & ~finite
+    return ~_blank("value_text") & (F.col("value").isNull() | (F.abs("value") == float("inf")))
 
 
 def _time(events: Events) -> Column:
@@ -203,9 +203,7 @@ def _liking(spark: SparkSession, profile: Profile, name: str) -> Column:
     if rule is None:
         return F.lit(name == "positive")
     try:
-        spark.createDataFrame([], "value double, type string").select(F.expr(rule).cast("boolean")).schema  # noqa: B018
+        spark.createDataFrame([], "value double, type string").withColumn("rule", F.expr(rule).cast("boolean"))
     except AnalysisException as error:
-        raise ProfileError(
-            f"events.{name}: {rule!r} is not SQL over value and type: {str(error).splitlines()[0]}"
-        ) from error
+        raise ProfileError(f"events.{name}: {rule!r} is not SQL over value and type: {str(error).splitlines()[0]}") from error
     return F.coalesce(F.expr(rule).cast("boolean"), F.lit(False))

@@ -126,7 +126,7 @@ class Night:
             return night[0], "unchanged"
         versions = {name: self.write(name, rows) for name, rows in tables.items()}
         release = Release(
-            release_id=f"r-{self.manifest.run_id}",
+            release_id=self.release_id(),
             run_date=self.manifest.run_date,
             run_id=self.manifest.run_id,
             status="released",
@@ -137,6 +137,11 @@ class Night:
         publish(self.profile, release)
         self.progress(f"released {release.release_id}")
         return release, "published"
+
+    def release_id(self) -> str:
+        """After the run; a run that Airflow was told to repeat may release once more."""
+        mine = [each for each in releases(self.profile) if each.run_id == self.manifest.run_id]
+        return f"r-{self.manifest.run_id}" + (f"-{len(mine) + 1}" if mine else "")
 
     def write(self, name: str, rows: DataFrame) -> int:
         """Replace the night's rows of one table; returns the Delta version that holds them."""

@@ -35,18 +35,18 @@ class Verdict:
 def judge_across(tables: dict[str, DataFrame], manifest: Manifest, limits: Gates) -> list[Verdict]:
     """Every rule across the night's tables."""
     summaries, rankings, explanations = (tables[name] for name in ("user_summaries", "rankings", "explanations"))
-    evidence = tables["evidence"].select("user_id", F.col("event_id").alias("id"))
-    item = F.concat_ws(" / ", "user_id", "item_id")
+    evidence, cited = tables["evidence"].select("user_id", "event_id"), _cited(summaries, explanations)
+    user, item = _key("user_id"), _key("user_id", "item_id")
     lists = rankings.select("user_id").distinct()
     firsts = rankings.groupBy("user_id").agg(F.max("rank").alias("last"), F.count("*").alias("n"))
     return [
         _count("user_summaries", "every_user", summaries, manifest.users),
-        _none("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), F.col("user_id")),
-        _none("rankings", "ranks_without_gap", firsts.where("last != n"), F.col("user_id")),
+        _none("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), user),
+        _none("rankings", "ranks_without_gap", firsts.where("last != n"), user),
         _none("explanations", "every_ranked_item", rankings.join(explanations, ["user_id", "item_id"], "left_anti"), item),
         _none("explanations", "only_ranked_items", explanations.join(rankings, ["user_id", "item_id"], "left_anti"), item),
-        _none("evidence", "every_cited_event", _cited(summaries, explanations).join(evidence, ["user_id", "id"], "left_anti"),
-              F.concat_ws(" / ", "user_id", "id")),
+        _none("evidence", "every_cited_event", cited.join(evidence, ["user_id", "event_id"], "left_anti"),
+              _key("user_id", "event_id")),
         _counts_in(manifest, tables["rejected"]),
         _rejected_share(manifest, limits),
         _template_share(template_share(summaries, explanations), limits),
@@ -65,8 +65,13 @@ def template_share(summaries: DataFrame, explanations: DataFrame) -> float:
 
 def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:
     labels = summaries.select("user_id", F.explode(F.concat("interests", "dislikes")).alias("label"))
-    told = labels.select("user_id", F.explode("label.evidence").alias("id"))
-    return told.unionByName(explanations.select("user_id", F.explode("evidence").alias("id"))).distinct()
+    told = labels.select("user_id", F.explode("label.evidence").alias("event_id"))
+    return told.unionByName(explanations.select("user_id", F.explode("evidence").alias("event_id"))).distinct()
+
+
+def _key(*names: str) -> Column:
+    """`user_id=7, item_id=12`."""
+    return F.concat_ws(", ", *[F.concat(F.lit(f"{name}="), F.coalesce(name, F.lit("null"))) for name in names])
 
 
 def _none(table: str, rule: str, offenders: DataFrame, key: Column) -> Verdict:

@@ -61,9 +61,13 @@ def _made(name: str, made: DataFrame) -> DataFrame:
 
 
 def digest(rows: DataFrame) -> str:
-    """Order-free hash of a table's rows but for the night: count and sum of the rows' 64-bit hashes."""
+    """Order-free hash of a table's rows but for the night: count and sum of the rows' 64-bit hashes.
+
+    A row is hashed as JSON: hashed as values, a null or an empty array leaves no trace.
+    """
     names = [name for name in rows.columns if name != "run_date"]
-    found = rows.select(F.xxhash64(*names).alias("hash")).agg(
+    text = F.to_json(F.struct(*names), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"})
+    found = rows.select(F.xxhash64(text).alias("hash")).agg(
         F.count("*").alias("n"), F.coalesce(F.sum(F.col("hash").cast("decimal(38,0)")), F.lit(0)).alias("total")
     )
     row = found.first()

@@ -72,11 +72,8 @@ def test_back_off():
 
 def test_outlets(nightly):
     assets = {asset.name: asset.uri for asset in nightly.get_task("publish").outlets}
-    assert assets == {
-        "user_summaries": "nocturne://user_summaries/",
-        "rankings": "nocturne://rankings/",
-        "explanations": "nocturne://explanations/",
-    }
+    published = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
+    assert assets == {name: f"nocturne://{name}/" for name in published}
 
 
 def test_reading_the_dags_imports_nothing_heavy():

@@ -1,4 +1,4 @@
-"""A log that is nothing like MovieLens: a tool shop's JSON lines, ids of every spelling, ISO times of many zones, no tags, no ratings.
+"""A log nothing like MovieLens: a tool shop's JSON lines, ids of every spelling, ISO times of many zones, no tags or ratings.
 
 `write_shop(folder)` writes events.jsonl, items.jsonl and shop.toml; a few records are bad on purpose (`REJECTED`).
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
 
@@ -70,7 +70,7 @@ TOOLS = {
     "γ": "Cordless drill",
 }
 SHARED_TITLE = {"sku/001 (old)": "Claw hammer"}  # two items may bear one title
-ZONES = [timezone.utc, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5, minutes=-30))]
+ZONES = [UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-5, minutes=-30))]
 
 
 def write_shop(folder: Path) -> Path:
@@ -103,7 +103,7 @@ def _line(ref: str, customer: str, sku: str, did: str, at: str) -> str:
 
 def _events(skus: list[str]) -> list[str]:
     """1 to 12 events a customer, drawn the same way every time."""
-    draw, start = Random(5), datetime(2024, 1, 1, 8, tzinfo=timezone.utc)
+    draw, start = Random(5), datetime(2024, 1, 1, 8, tzinfo=UTC)
     lines = []
     for number, customer in enumerate(CUSTOMERS):
         for place in range(1 + (number * 5) % 12):

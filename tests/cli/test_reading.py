@@ -1,0 +1,156 @@
+"""query, show, releases and status over a warehouse made by hand; no JVM."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs.contracts import LEDGERS, PUBLISHED
+from jobs.runs import put_run
+from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
+
+HOSTILE = "\x1b[31m[red]Ünsafe[/red]\u202e\u009b2J\nnewline\r\x00 [/nonsense]"
+LATER = STARTED + timedelta(hours=1)
+
+
+def test_before_the_first_release_every_table_is_empty(nocturne) -> None:
+    for name in (*PUBLISHED, *LEDGERS):
+        assert nocturne("query", "--format", "json", f"from {name}") == (0, "", "")
+    assert "nothing is released yet" in nocturne("releases")[1]
+    assert "no run yet" in nocturne("status")[1]
+    code, _, error = nocturne("show", "user", "a")
+    assert (code, error.startswith("nocturne: nothing is released yet in ")) == (3, True)
+
+
+def test_query_reads_the_night_of_a_release(profile, nocturne) -> None:
+    release(profile, [made("a", "Old words, of the first night.")], NIGHT, "run-1")
+    release(profile, [made("a", "Words of the second night.")], NEXT, "run-2", LATER)
+    release(profile, [made("a", "New words for the first night.")], NIGHT, "run-3", LATER)
+    sql = "select run_date, summary from user_summaries"
+    expected = {
+        None: (NEXT, "Words of the second night."),
+        "r-run-1": (NIGHT, "Old words, of the first night."),
+        "r-run-2": (NEXT, "Words of the second night."),
+        "r-run-3": (NIGHT, "New words for the first night."),
+    }
+    for name, (night, words) in expected.items():
+        code, out, _ = nocturne("query", sql, "--format", "json", *(["--release", name] if name else []))
+        assert (code, json.loads(out)) == (0, {"run_date": str(night), "summary": words})
+    code, out, _ = nocturne("releases")
+    assert code == 0
+    assert [out.index(name) for name in ("r-run-2", "r-run-3", "r-run-1")] == sorted(out.index(f"r-run-{k}") for k in (1, 2, 3))
+
+
+def test_formats_for_programs_read_back(profile, nocturne) -> None:
+    rows = [made("a", HOSTILE), made('b,"')]
+    public = release(profile, rows)
+    code, out, _ = nocturne("query", "--format", "json", "from user_summaries order by user_id")
+    found = [json.loads(line) for line in out.split("\n")[:-1]]
+    assert [row["summary"] for row in found] == [row["summary"]["summary"] for row in rows]
+    assert found[0]["interests"] == rows[0]["summary"]["interests"]
+    code, out, _ = nocturne("query", "--format", "json", "select tables, published_at from releases")
+    row = json.loads(out)
+    assert row["tables"] == public.tables
+    assert datetime.fromisoformat(row["published_at"]) == STARTED
+    code, out, _ = nocturne("query", "--format", "csv", "select user_id, summary, evidence: [1, 2] from user_summaries order by 1")
+    header, *found = csv.reader(io.StringIO(out, newline=""))
+    assert header == ["user_id", "summary", "evidence"]
+    assert found == [[row["user_id"], row["summary"]["summary"], "[1, 2]"] for row in rows]
+    code, out, _ = nocturne("query", "--format", "csv", "select time, value, type from evidence limit 1")
+    _, (time, value, kind) = csv.reader(io.StringIO(out, newline=""))
+    assert datetime.fromisoformat(time).astimezone(UTC) == rows[0]["evidence"][0]["time"]
+    assert (float(value), kind) == (4.5, "")
+
+
+def inert(text: str) -> bool:
+    """Nothing in it moves a cursor, sets a colour or turns the direction of writing."""
+    return all(each.isprintable() or each == "\n" for each in text)
+
+
+PAGES = {
+    "a table": ("query", "select user_id, summary from user_summaries"),
+    "a user": ("show", "user", HOSTILE),
+    "an item": ("show", "item", "i1"),
+    "an event": ("show", "item", "i9"),
+    "an unknown user": ("show", "user", "nobody"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_text_of_users_and_items_is_shown_and_not_obeyed(profile, nocturne, page: str) -> None:
+    row = made(HOSTILE, HOSTILE)
+    for each in (*row["rankings"], *row["evidence"]):
+        each["title"] = HOSTILE
+    release(profile, [row])
+    code, out, error = nocturne(*PAGES[page])
+    assert code == (3 if page == "an unknown user" else 0)
+    assert inert(out + error)
+    assert "[red]Ünsafe[/red]" in out + error
+
+
+ERRORS = {
+    "not SQL": (("query", "selec 1"), "query: Parser Error"),
+    "no such table": (("query", "from nothing"), "Table with name nothing does not exist"),
+    "an error while rows are read": (("query", "select user_id::int from user_summaries"), "Could not convert string 'a'"),
+    "the same as json": (("query", "--format", "json", "select user_id::int from user_summaries"), "Could not convert string 'a'"),
+    "a variable of ours": (("query", "from release"), "Table with name release does not exist"),
+    "no such release": (("query", "--release", "r-9", "from runs"), "no release 'r-9' in "),
+    "no such user": (("show", "user", "z"), "no user 'z' in release r-run-1; there are for example a"),
+    "no such item": (("show", "item", "z"), "release r-run-1 has item 'z' neither in a list nor as evidence"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_what_cannot_be_answered_ends_with_one_message_and_3(profile, nocturne, case: str) -> None:
+    release(profile, [made("a")])
+    arguments, message = ERRORS[case]
+    code, out, error = nocturne(*arguments)
+    assert (code, out) == (3, "")
+    assert error.startswith("nocturne: ")
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_reading_writes_nothing(profile, nocturne) -> None:
+    release(profile, [made("a")])
+
+    def files() -> dict[str, int]:
+        return {str(file): file.stat().st_mtime_ns for file in Path(profile.warehouse).rglob("*")}
+
+    before = files()
+    for arguments in (["query", "from rankings"], ["query", "create table x as from rankings"], ["show", "user", "a"],
+                      ["show", "item", "i1"], ["releases"], ["status"]):  # fmt: skip
+        assert nocturne(*arguments)[0] == 0
+    assert files() == before
+
+
+def test_a_page_of_a_user_has_words_list_and_evidence(profile, nocturne) -> None:
+    release(profile, [made("a")])
+    _, out, _ = nocturne("show", "user", "a")
+    for text in ("Likes quiet films of every age.", "quiet (0.50)", "1. Film i1", "i2 because of a night", "A Night at Sea (2024-04-01)"):
+        assert text in out
+
+
+STATUS = {
+    "running": ({}, "to go on where it stopped"),
+    "failed": ({"message": "InputError: no [red] file"}, "InputError: no [red] file"),
+    "published": ({"release_id": "r-run-1", "ended_at": LATER, "stage_seconds": [("prepare", 3.0)]}, "3600 s: prepare 3"),
+}
+
+
+@pytest.mark.parametrize("status", STATUS)
+def test_status_is_that_of_the_last_run(profile, nocturne, status: str) -> None:
+    columns, text = STATUS[status]
+    release(profile, [made("a")])
+    put_run(profile, "run-0", NIGHT, STARTED - timedelta(days=1), "published")
+    put_run(profile, "run-1", NIGHT, STARTED, status, **columns)
+    code, out, _ = nocturne("status")
+    assert code == 0
+    assert text in out
+    assert "run-1, night of 2024-05-01" in out
+    assert ("to go on where it stopped" in out) == (status != "published")

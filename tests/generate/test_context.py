@@ -1,0 +1,46 @@
+"""A context is exactly what its contract says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jobs.contracts import contract
+from jobs.generate.context import Candidate, Context, Event, Fact, Generation
+from tests.generate.rows import CONTEXTS, answer, row, user
+
+
+def names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def test_columns() -> None:
+    assert names(Context) == [name for name in contract("contexts").names if name != "shard"]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"), [("history", Event), ("facts", Fact), ("candidates", Candidate), ("known", Generation)]
+)
+def test_nested_columns(column: str, kind: type[Any]) -> None:
+    assert names(kind) == [field.name for field in CONTEXTS.field(column).type.value_type]
+
+
+def test_generation_is_a_row_of_its_table() -> None:
+    assert names(Generation) == [name for name in contract("generations").names if name not in ("run_id", "run_date")]
+
+
+@pytest.mark.parametrize(
+    "row", [row(), row(known=[answer("a" * 64)]), row(facts=[], candidates=[], cold=True)], ids=["usual", "known", "bare"]
+)
+def test_round_trip(row: dict[str, Any]) -> None:
+    whole = pa.Table.from_pylist([row | {"shard": 0}], schema=contract("contexts").arrow())
+    context = Context.from_row(whole.drop_columns("shard").to_pylist()[0])
+    assert pa.Table.from_pylist([asdict(context)], schema=CONTEXTS).to_pylist() == [row]
+    assert hash(context.history) == hash(Context.from_row(row).history), "tuples all the way down"
+
+
+def test_labels() -> None:
+    assert (user().labels("favourite", 2), user().labels("favourite", 0), user().labels("recent", 2)) == (["Heat"], [], [])

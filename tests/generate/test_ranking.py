@@ -1,0 +1,48 @@
+"""Lists worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.generate.ranking import rank, standardized
+from tests.generate.rows import user
+
+USER = user()  # Ronin 3, Fargo 2, Speed 1 by retrieval
+ROOT = 1.5**0.5  # standardized, these are ROOT, 0, -ROOT
+WORST_FIRST = {"new1": -30.0, "new2": -20.0, "new3": -10.0}
+
+
+@pytest.mark.parametrize(
+    ("scores", "weight", "group", "order", "source"),
+    [
+        (WORST_FIRST, 0.0, "treatment", [("new1", 3.0), ("new2", 2.0), ("new3", 1.0)], "retrieval"),
+        (WORST_FIRST, 2.0, "holdout", [("new1", 3.0), ("new2", 2.0), ("new3", 1.0)], "retrieval"),
+        ({}, 2.0, "treatment", [("new1", 3.0), ("new2", 2.0), ("new3", 1.0)], "retrieval"),
+        (WORST_FIRST, 2.0, "treatment", [("new3", ROOT), ("new2", 0.0), ("new1", -ROOT)], "fused"),
+        (WORST_FIRST, 1.0, "treatment", [("new1", 0.0), ("new2", 0.0), ("new3", 0.0)], "fused"),
+        ({"new2": -1.0, "new3": -3.0}, 3.0, "treatment", [("new2", 3.0), ("new1", ROOT), ("new3", -ROOT - 3)], "fused"),
+        ({"new3": -5.0}, 9.0, "treatment", [("new1", ROOT), ("new2", 0.0), ("new3", -ROOT)], "fused"),
+    ],
+    ids=["weight 0", "holdout", "no scores", "turned round", "a tie goes to retrieval", "unscored at the mean", "one score"],
+)
+def test_order(scores: dict[str, float], weight: float, group: str, order: list[tuple[str, float]], source: str) -> None:
+    ranked = rank(USER.candidates, scores, weight, group, 3)
+    assert [each.item.item_id for each in ranked] == [name for name, _ in order]
+    assert [each.score for each in ranked] == pytest.approx([score for _, score in order])
+    assert [each.rank for each in ranked] == [1, 2, 3]
+    assert {(each.source, each.experiment_group) for each in ranked} == {(source, group)}
+    assert {each.item.item_id: each.llm_score for each in ranked} == dict.fromkeys(["new1", "new2", "new3"]) | scores
+
+
+def test_length() -> None:
+    assert [each.item.item_id for each in rank(USER.candidates, {}, 0, "treatment", 2)] == ["new1", "new2"]
+    assert rank((), {}, 1, "treatment", 5) == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([], []), ([7.0], [0.0]), ([0.1, 0.1, 0.1], [0.0] * 3), ([1.0, 3.0], [-1.0, 1.0]), ([3.0, 2.0, 1.0], [ROOT, 0.0, -ROOT])],
+)
+def test_standardized(scores: list[float], expected: list[float]) -> None:
+    names = list("abc")[: len(scores)]
+    assert list(standardized(dict(zip(names, scores, strict=True))).values()) == pytest.approx(expected)

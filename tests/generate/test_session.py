@@ -1,0 +1,215 @@
+"""Calls: their ids, the memory, and how each can end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import subprocess
+import sys
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.generate import templates
+from jobs.generate.context import Generation
+from jobs.generate.engine import Reply
+from jobs.generate.fake_engine import FakeEngine
+from jobs.generate.programs import personalize
+from jobs.generate.session import Memory, Session, call_id, judge
+from jobs.prompts import Prompt, Sampling, load_prompt
+from tests.generate.rows import event, fact, night, user
+
+SUMMARY = {"likes": ["Drama"], "favourites": ["Heat"], "dislikes": [], "noun": "film"}
+WORDS = "This person enjoys plain words."
+
+
+class Broken(FakeEngine):
+    """Throws, or replies with an error, for prompts that hold `word`; waits one turn of the loop as an engine does."""
+
+    def __init__(self, reply: Reply | Exception, word: str = "") -> None:
+        super().__init__(answer=WORDS)
+        self.reply, self.bad = reply, self.encode_text(word)
+
+    async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
+        await asyncio.sleep(0)
+        return self._fail(prompt) or await super().complete(prompt, sampling, schema)
+
+    async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
+        await asyncio.sleep(0)
+        return self._fail(prompt) or await super().score(prompt, continuation)
+
+    def _fail(self, prompt: tuple[int, ...]) -> Reply | None:
+        if not set(self.bad) <= set(prompt):
+            return None
+        self.requests += 1
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+
+def run(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
+    async def together() -> list[Any]:
+        return await asyncio.gather(*calls)
+
+    return asyncio.run(together())
+
+
+def session(engine: FakeEngine, known: tuple[Generation, ...] = (), memory: Memory | None = None) -> Session:
+    return Session(memory or Memory(engine), user(), known)
+
+
+PARTS = (load_prompt("summary"), "model", (1, 2), ())
+CHANGED = {
+    "tokens": (PARTS[0], "model", (1, 3), ()),
+    "border": (PARTS[0], "model", (1,), (2,)),
+    "tail": (PARTS[0], "model", (1, 2), (3,)),
+    "model": (PARTS[0], "other", (1, 2), ()),
+    "sampling": (PARTS[0].model_copy(update={"sampling": Sampling(max_tokens=7)}), "model", (1, 2), ()),
+    "output": (PARTS[0].model_copy(update={"output": {"type": "string"}}), "model", (1, 2), ()),
+    "task": (PARTS[0].model_copy(update={"task": "score"}), "model", (1, 2), ()),
+}
+
+
+@pytest.mark.parametrize("part", CHANGED)
+def test_every_determining_part_is_in_the_id(part: str) -> None:
+    assert call_id(*CHANGED[part]) != call_id(*PARTS)
+
+
+def test_what_determines_nothing_is_not_in_the_id() -> None:
+    renamed = PARTS[0].model_copy(update={"version": 99, "name": "other", "body": ""})
+    assert call_id(renamed, *PARTS[1:]) == call_id(*PARTS)
+
+
+def test_the_id_is_the_same_in_another_process() -> None:
+    code = """from jobs.generate.session import call_id; from jobs.prompts import load_prompt
+print(call_id(load_prompt("summary"), "model", (1, 2), ()))"""
+    command = [sys.executable, "-c", code]
+    told = {subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() for _ in range(2)}
+    assert told == {call_id(*PARTS)}
+
+
+def test_a_known_answer_is_used() -> None:
+    first = session(FakeEngine(answer=WORDS))
+    (made,) = run(first.complete("summary", **SUMMARY))
+    engine = FakeEngine()
+    again = session(engine, known=(made,))
+    assert run(again.complete("summary", **SUMMARY), again.complete("summary", **SUMMARY)) == [made, made]
+    assert (engine.requests, again.made, again.cached) == (0, [], 2)
+
+
+def test_a_known_failure_is_asked_again() -> None:
+    (made,) = run(session(FakeEngine()).complete("summary", **SUMMARY))
+    engine = FakeEngine(answer=WORDS)
+    again = session(engine, known=(replace(made, status="failed", output=None),))
+    (answer,) = run(again.complete("summary", **SUMMARY))
+    assert (answer.status, answer.output, engine.requests, again.made) == ("ok", WORDS, 1, [answer])
+
+
+def test_equal_calls_in_flight_are_one_request() -> None:
+    engine = Broken(Reply(), word="never")
+    memory = Memory(engine)
+    users = [session(engine, memory=memory) for _ in range(3)]
+    answers = run(*[each.complete("summary", **SUMMARY) for each in users])
+    assert engine.requests == 1
+    assert answers == [users[0].made[0]] * 3
+    assert [(len(each.made), each.cached) for each in users] == [(1, 0), (0, 1), (0, 1)]
+    assert not memory.shared, "answers about users do not pile up"
+
+
+def test_answers_about_items_are_kept_for_all_users() -> None:
+    engine = FakeEngine()
+    memory = Memory(engine)
+    first, second = session(engine, memory=memory), session(engine, memory=memory)
+    answers = [run(each.score("prior", "Ronin", item_id="new1"))[0] for each in (first, second)]
+    assert (answers[0], engine.requests, second.cached) == (answers[1], 1, 1)
+    assert (answers[0].subject_type, answers[0].subject) == ("item", "new1")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("out of memory"), Reply(error="out of memory")], ids=["thrown", "replied"])
+def test_a_failed_call_is_recorded_and_is_no_answer(fault: Any) -> None:
+    engine = Broken(fault)
+    memory = Memory(engine)
+    users = [session(engine, memory=memory) for _ in range(2)]
+    joined = run(*[each.score("prior", "Ronin", item_id="new1") for each in users])
+    assert [answer.status for answer in joined] == ["failed", "failed"]
+    assert [answer.finish_reason for answer in users[0].made] == [joined[0].finish_reason]
+    assert "out of memory" in joined[0].finish_reason
+    assert (engine.requests, users[1].made) == (1, [])
+    run(users[0].score("prior", "Ronin", item_id="new1"), users[1].score("prior", "Fargo", item_id="new2"))
+    assert engine.requests == 3, "asked again, by the same user too"
+
+
+@pytest.mark.parametrize(
+    ("room", "kept"), [(60, 30), (24, 12), (25, 12), (2, 1), (0, 0), (-1, None)], ids=lambda each: str(each)
+)
+def test_too_long_drops_whole_oldest_events(room: int, kept: int | None) -> None:
+    """`room` tokens for a history of 30 titles of two tokens; with no room for even the prompt around it nothing is sent."""
+    history = user(history=[event(n, f"one{n} two{n}") for n in range(30)]).history
+    prompt, sent = load_prompt("next"), []
+
+    class Noting(FakeEngine):
+        async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
+            sent.append(prompt)
+            return await super().score(prompt, continuation)
+
+    around = len(FakeEngine().encode(prompt.render(history=())))
+    engine = Noting(max_model_len=around + len(("Ronin", "one more")) + room)
+    (answer,) = run(session(engine).score("next", "Ronin", history=history))
+    assert answer.status == ("too_long" if kept is None else "ok")
+    assert sent == ([] if kept is None else [engine.encode(prompt.render(history=history[30 - kept :]))])
+
+
+OBJECT = Prompt(name="x", version=1, task="complete", output={"type": "object", "required": ["a"]}, body="")
+TEXT, SCORE = load_prompt("summary"), load_prompt("next")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reply", "status"),
+    [
+        (TEXT, Reply(text=WORDS, finish_reason="stop"), "ok"),
+        (TEXT, Reply(text="short"), "invalid"),
+        (TEXT, Reply(text="x" * 401), "invalid"),
+        (TEXT, Reply(), "invalid"),
+        (TEXT, Reply(text=WORDS, error="gone"), "failed"),
+        (TEXT, Reply(finish_reason="too_long"), "too_long"),
+        (OBJECT, Reply(text='{"a": 1}'), "ok"),
+        (OBJECT, Reply(text='{"b": 1}'), "invalid"),
+        (OBJECT, Reply(text='{"a": '), "invalid"),
+        (OBJECT, Reply(), "invalid"),
+        (SCORE, Reply(nats=-1.5), "ok"),
+        (SCORE, Reply(nats=0), "ok"),
+        (SCORE, Reply(nats=math.nan), "invalid"),
+        (SCORE, Reply(nats=-math.inf), "invalid"),
+        (SCORE, Reply(text="-1.5"), "invalid"),
+    ],
+)
+def test_judge(prompt: Prompt, reply: Reply, status: str) -> None:
+    assert judge(prompt, reply) == status
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (RuntimeError("kernel"), "status: failed"),
+        (Reply(error="kernel"), "status: failed"),
+        (Reply(text="short", finish_reason="stop"), "status: invalid"),
+        (Reply(text="You like wine and “Alien” best.", finish_reason="stop"), "words: wine"),
+        (Reply(text="You like “Alien” most", finish_reason="length"), "unfinished: length"),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_one_users_trouble_stays_with_that_user(fault: Any, reason: str, tmp_path: Path) -> None:
+    """Both programs run at once; the engine breaks on what mentions Alien, and answers the other user well."""
+    engine = Broken(fault, word='"Alien"')
+    engine.answer = 'You like drama and "Heat" most.'
+    people = [user("well"), user("ill", facts=[fact("favourite", "Alien", "e1")])]
+    memory, settings = Memory(engine), night(tmp_path, {}, explanations=0)
+    well, ill = run(*[personalize(each, Session(memory, each, ()), settings) for each in people])
+    assert (well["summary"]["source"], well["summary"]["summary"], well["fallbacks"]) == ("llm", engine.answer, [])
+    assert ill["summary"]["summary"] == templates.summary(people[1])
+    assert (ill["summary"]["source"], ill["summary"]["generation_id"], ill["fallbacks"]) == ("template", None, [reason])
+    assert ill["summary"]["checks"][0] == reason
+    assert [len(each["rankings"]) for each in (well, ill)] == [3, 3]

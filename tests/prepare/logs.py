@@ -1,0 +1,29 @@
+"""Small logs and catalogues as DataFrames of the contracts `events` and `items`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from jobs.contracts import contract
+
+START = datetime(2024, 3, 1)
+
+
+def items(spark, *rows: tuple):
+    """(item, tags) or (item, tags, title); the title is the item's id in capitals."""
+    full = [(row[0], row[2] if len(row) > 2 else row[0].upper(), row[1], None, None) for row in rows]
+    return spark.createDataFrame(full, contract("items").spark().toNullable())
+
+
+def events(spark, *rows: tuple):
+    """(user, item), (user, item, value) or (user, item, value, day); events are e0, e1 …, a day apart by default.
+
+    A value of 4 or more is liking, 2 or less disliking, none neither.
+    """
+    full = []
+    for place, row in enumerate(rows):
+        user, item, value, day = (*row, None, None)[:4] if len(row) < 4 else row
+        time = START + timedelta(days=place if day is None else day)
+        likes = value is not None and value >= 4, value is not None and value <= 2
+        full.append((f"e{place}", user, item, time, None if value is None else float(value), None, *likes))
+    return spark.createDataFrame(full, contract("events").spark().toNullable())

@@ -1,0 +1,73 @@
+"""The memory of calls: each once, whatever happened to the night that paid for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs import generations
+from jobs.storage import folders, read_rows
+from tests.publish.nights import NEXT, NIGHT, call, made, prepared, sha
+
+
+def remember(spark, profile, calls: list[dict], run_id: str = "run-1") -> None:
+    schema = generations.contract("results").spark().toNullable()
+    rows = spark.createDataFrame([made("a") | {"calls": calls}], schema)
+    generations.remember(spark, profile, generations.calls(rows, run_id, str(NIGHT)))
+
+
+def stored(profile) -> dict[str, tuple[str, str]]:
+    return {row["generation_id"]: (row["status"], row["run_id"]) for row in read_rows(profile, "generations")}
+
+
+def test_a_call_is_remembered_once_and_only_a_failed_one_is_replaced(spark, profile) -> None:
+    remember(spark, profile, [call("x", "a"), call("y", "a", status="failed", output=None), call("z", "a", status="invalid")])
+    remember(spark, profile, [call(name, "a", output="another") for name in "wxyz"], run_id="run-2")
+    expected = {"w": ("ok", "run-2"), "x": ("ok", "run-1"), "y": ("ok", "run-2"), "z": ("invalid", "run-1")}
+    assert stored(profile) == {sha(name): row for name, row in expected.items()}
+    assert len(read_rows(profile, "generations")) == 4
+
+
+def test_of_two_answers_to_one_call_the_one_that_did_not_fail_is_kept(spark, profile) -> None:
+    remember(spark, profile, [call("x", "a", status="failed"), call("x", "b"), call("x", "c", status="failed")])
+    (row,) = read_rows(profile, "generations")
+    assert (row["status"], row["subject"]) == ("ok", "b")
+
+
+def test_salvage_keeps_the_answers_of_unpublished_nights_and_clears_them(spark, profile) -> None:
+    prepared(profile, NIGHT, [made("a")])
+    prepared(profile, NEXT, [made("a"), made("b")])
+    assert generations.salvage(spark, profile) == 3
+    assert set(stored(profile).values()) == {("ok", "salvaged")}
+    assert len(stored(profile)) == 2
+    assert [folders(f"{profile.work(str(night))}/results") for night in (NIGHT, NEXT)] == [[], []]
+    assert generations.salvage(spark, profile) == 0
+    assert len(stored(profile)) == 2
+
+
+CALLS = [
+    call("of user 7", "7"),
+    call("of item 7", "7", "item"),
+    call("of user 8", "8"),
+    call("of item 8", "8", "item"),
+    call("failed", "7", status="failed"),
+    call("invalid", "7", status="invalid"),
+]
+KNOWN = {
+    # user: (candidates, what comes with its context)
+    "7": (["8"], {"of user 7", "of item 8", "invalid"}),
+    "8": (["7", "9"], {"of user 8", "of item 7"}),
+    "9": (["9"], set()),
+    "10": ([], set()),
+}
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_answers_known_of_a_user_and_its_candidates(spark, profile, empty: bool) -> None:
+    if not empty:
+        remember(spark, profile, CALLS)
+    rows = [(user, [{"item_id": item} for item in items]) for user, (items, _) in KNOWN.items()]
+    contexts = spark.createDataFrame(rows, "user_id string, candidates array<struct<item_id string>>")
+    found = {row["user_id"]: row["known"] for row in generations.known(spark, profile, contexts).collect()}
+    for user, (_, expected) in KNOWN.items():
+        assert {answer["generation_id"] for answer in found[user]} == (set() if empty else {sha(name) for name in expected})
+        assert len(found[user]) == (0 if empty else len(expected))
