@@ -66,13 +66,9 @@ class Launcher:
         """The table's two keys, if their values are possible ones."""
         spark, submit = table.get("spark", "venv"), table.get("spark_submit", [])
         if spark not in SPARK_LAUNCHERS:
-            raise AirflowFailException(
-                f"profile {profile}: runtime.spark is {spark!r}; allowed: {', '.join(SPARK_LAUNCHERS)}"
-            )
+            raise AirflowFailException(f"profile {profile}: runtime.spark is {spark!r}; allowed: {', '.join(SPARK_LAUNCHERS)}")
         if not isinstance(submit, list) or not all(isinstance(part, str) for part in submit):
-            raise AirflowFailException(
-                f"profile {profile}: runtime.spark_submit is {submit!r}; allowed: a list of strings"
-            )
+            raise AirflowFailException(f"profile {profile}: runtime.spark_submit is {submit!r}; allowed: a list of strings")
         return cls(spark, tuple(submit))
 
 

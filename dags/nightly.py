@@ -30,9 +30,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a run dated before a DAG's start 
 
 PARAMS = {
     "date": Param(None, "run date; empty: the logical date's day", type=["null", "string"], format="date"),
-    "users": Param(
-        None, "how many users, or a file of ids", type=["null", "integer", "string"], minimum=1, minLength=1
-    ),
+    "users": Param(None, "how many users, or a file of ids", type=["null", "integer", "string"], minimum=1, minLength=1),
     "shards": Param(None, "empty: the profile's number", type=["null", "integer"], minimum=1, maximum=4096),
     "force": Param(False, "recompute users whose context did not change", type="boolean"),
     "profile": Param(PROFILE, "a TOML file; a relative path starts at the repository", type="string"),

@@ -106,11 +106,7 @@ class Contract:
 
     def rules(self) -> list[Rule]:
         """The expectations that follow from columns, keys and `quality`, in the contract's order."""
-        rules = [
-            Rule(
-                "columns", "block", "expect_table_columns_to_match_set", {"column_set": self.names, "exact_match": True}
-            )
-        ]
+        rules = [Rule("columns", "block", "expect_table_columns_to_match_set", {"column_set": self.names, "exact_match": True})]
         for column in self.columns:
             rules += _column_rules(column)
         if len(self.keys) > 1:

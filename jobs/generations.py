@@ -39,9 +39,7 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame) -> None:
         rows = contract("generations").conform(new)
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
         return
-    merge = (
-        DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
-    )
+    merge = DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
     merge.whenMatchedUpdateAll("old.status = 'failed'").whenNotMatchedInsertAll().execute()
 
 
@@ -71,8 +69,6 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame) -> DataFra
     kept = usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)
     answers = kept.select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
     users = contexts.select("user_id", F.lit("user").alias("subject_type"), F.col("user_id").alias("subject"))
-    items = contexts.select(
-        "user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject")
-    )
+    items = contexts.select("user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject"))
     found = users.unionByName(items).join(answers, ["subject_type", "subject"], how="left")
     return found.groupBy("user_id").agg(F.collect_list("answer").alias("known"))

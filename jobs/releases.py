@@ -29,9 +29,7 @@ class Release:
 
 def releases(profile: Profile) -> list[Release]:
     """All releases, the one that readers see by default first: newest night, then newest release of it."""
-    rows = (
-        row | {"tables": dict(row["tables"]), "digests": dict(row["digests"])} for row in read_rows(profile, "releases")
-    )
+    rows = (row | {"tables": dict(row["tables"]), "digests": dict(row["digests"])} for row in read_rows(profile, "releases"))
     return sorted((Release(**row) for row in rows), key=lambda each: (each.run_date, each.published_at), reverse=True)
 
 

@@ -19,6 +19,11 @@ from jobs.profile import Profile, load_profile
 from jobs.storage import put_rows, read_rows
 
 
+def find_run(profile: Profile, run_id: str) -> dict[str, Any] | None:
+    """A run's row, if it has one."""
+    return next((row for row in read_rows(profile, "runs") if row["run_id"] == run_id), None)
+
+
 def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime, status: str, **columns: Any) -> None:
     """Write a run's row, in place of the one it had."""
     row = {"run_id": run_id, "run_date": run_date, "started_at": started_at, "status": status, **columns}
@@ -49,7 +54,7 @@ def main() -> None:
     parser.add_argument("--message", required=True)
     given = parser.parse_args()
     profile = load_profile(given.profile)
-    row = next((row for row in read_rows(profile, "runs") if row["run_id"] == given.run_id), None)
+    row = find_run(profile, given.run_id)
     if row is None or row["status"] == "running":
         put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
     print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed"}))

@@ -17,6 +17,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from jobs.spark import spark_session
     from tests.data.inputs import profile
 
-    settings = {"spark_conf": {"spark.sql.shuffle.partitions": "2", "spark.sql.warehouse.dir": "/nowhere"}}
+    # Compiling a plan costs more than running it on five lines.
+    tiny = {
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
+    }
+    settings = {"spark_conf": tiny | {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("none"))}}
     with spark_session(profile(tmp_path_factory.mktemp("session"), runtime=settings), "tests") as session:
         yield session

@@ -24,7 +24,9 @@ def profile(tmp_path: Path) -> Profile:
 
 
 def public(night, name: str, hours: int = 0) -> Release:
-    return Release(name, night, f"run of {name}", "released", {"rankings": 3}, {"rankings": "1:a"}, STARTED + timedelta(hours=hours))
+    return Release(
+        name, night, f"run of {name}", "released", {"rankings": 3}, {"rankings": "1:a"}, STARTED + timedelta(hours=hours)
+    )
 
 
 def test_releases_come_back_newest_night_first(profile) -> None:

@@ -13,7 +13,9 @@ from jobs.cli import print as out
 from jobs.errors import NocturneError, inert
 from jobs.profile import Profile, load_profile
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=__doc__, pretty_exceptions_enable=False
+)
 show = typer.Typer(no_args_is_help=True, help="Everything published about one user or item, with the evidence.")
 prompt = typer.Typer(no_args_is_help=True, help="The prompts of prompts/.")
 app.add_typer(show, name="show")
@@ -62,7 +64,9 @@ def doctor() -> None:
 
 @app.command(epilog=examples("run", "run --date 2016-10-17 --users 48 --show 3", "run --users ids.txt --force"))
 def run(
-    date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")] = None,
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")
+    ] = None,
     users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Work on users whose history is unchanged as well.")] = False,
@@ -93,10 +97,14 @@ def status() -> None:
         return
     out.run(rows[-1], _verdicts(rows[-1]["run_id"]), _rejected(rows[-1]))
     if rows[-1]["status"] in ("running", "failed"):
-        out.line(f"to go on where it stopped: infra/nocturne run --date {rows[-1]['run_date']}; answers already paid for are kept")
+        out.line(
+            f"to go on where it stopped: infra/nocturne run --date {rows[-1]['run_date']}; answers already paid for are kept"
+        )
 
 
-@app.command(epilog=examples('query "select user_id, title from rankings where rank = 1"', 'query --format csv "from explanations"'))
+@app.command(
+    epilog=examples('query "select user_id, title from rankings where rank = 1"', 'query --format csv "from explanations"')
+)
 def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL; each table is a view by its name.")],
     release: Release = None,

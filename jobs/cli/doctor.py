@@ -66,7 +66,9 @@ def _profile(profile: Profile) -> list[Finding]:
         findings.append(Finding(f"{name}.path", there, place, f"correct {name}.path in the profile, or put the data there"))
     if profile.model.path:
         weights = Path(profile.model.location) / "config.json"
-        findings.append(Finding("model.path", weights.exists(), profile.model.location, "infra/bootstrap, or correct model.path"))
+        findings.append(
+            Finding("model.path", weights.exists(), profile.model.location, "infra/bootstrap, or correct model.path")
+        )
     if not profile.warehouse.startswith(REMOTE):
         place = Path(profile.warehouse)
         existing = next(folder for folder in (place, *place.parents) if folder.exists())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jobs.cli import print as out
-from jobs.errors import NotFound
+from jobs.errors import InputError, NotFound
 from jobs.home import home
 from jobs.profile import Profile
 from jobs.storage import folders, read_rows
@@ -30,10 +32,11 @@ def run_night(
     conf = {"profile": profile.file, "date": str(night), "force": force}
     conf |= {"users": _users(users)} if users else {}
     conf |= {"shards": shards} if shards else {}
+    lock = _alone(profile)
     airflow = home() / "envs" / "airflow" / "bin" / "airflow"
     command = [str(airflow), "dags", "test", "nightly", str(night), "--conf", json.dumps(conf)]
     out.line(f"night of {night}, profile {profile.name}; the whole output goes to {log}")
-    code = _follow(command, log)
+    code = _follow(command, log, lock)
     rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
     return code, max(rows, key=lambda row: row["started_at"], default=None), log
 
@@ -42,12 +45,38 @@ def _users(users: str) -> int | str:
     return int(users) if users.isdigit() else str(Path(users).resolve())
 
 
-def _follow(command: list[str], log: Path) -> int:
+def _alone(profile: Profile) -> IO[str]:
+    """A lock that this night holds until its last process has ended.
+
+    Raises:
+        InputError: another night of this warehouse is running.
+    """
+    folder = home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / hashlib.sha256(profile.warehouse.encode()).hexdigest()[:16]).open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        raise InputError(f"another night is at work in {profile.warehouse} ({lock.read().strip()}); wait for it") from error
+    lock.truncate(0)
+    lock.write(f"started by process {os.getpid()}")
+    lock.flush()
+    return lock
+
+
+def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
     """Run `command`; everything it prints goes to `log`, progress and errors also to the screen."""
     environment = os.environ | {"NOCTURNE_LOG": str(log)}
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            pass_fds=[lock.fileno()],
         )
         assert process.stdout
         try:

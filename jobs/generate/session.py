@@ -20,14 +20,22 @@ from jobs.generate.engine import Engine, Reply
 from jobs.prompts import Prompt, load_prompt
 
 USABLE = ("ok", "repaired")
+SHARED = 50_000  # answers a worker keeps for whoever asks the same
 
 
 class Memory:
-    """Answers by id, shared by all users of a worker; holds what is in flight and what concerns items."""
+    """Answers by id, shared by all users of a worker: what is in flight, and the latest `SHARED` of what is answered."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.shared: dict[str, asyncio.Future[Generation]] = {}
+
+    def expect(self, name: str) -> asyncio.Future[Generation]:
+        """A place for an answer that others may wait for; the oldest answered one makes room."""
+        while len(self.shared) >= SHARED and next(iter(self.shared.values())).done():
+            del self.shared[next(iter(self.shared))]
+        future = self.shared[name] = asyncio.get_running_loop().create_future()
+        return future
 
 
 class Session:
@@ -69,13 +77,14 @@ class Session:
 
     async def _ask(self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Generation:
         name = call_id(prompt, self._engine.model, tokens, tail)
-        if name in self._known:
-            self.cached += 1
-            return self._known[name]
         if name in self._memory.shared:
             self.cached += 1
             return await self._memory.shared[name]
-        future = self._memory.shared[name] = asyncio.get_running_loop().create_future()
+        future = self._memory.expect(name)
+        if name in self._known:
+            self.cached += 1
+            future.set_result(self._known[name])
+            return self._known[name]
         reply = await self._send(prompt, tokens, tail)
         answer = Generation(
             generation_id=name,
@@ -94,9 +103,7 @@ class Session:
         )
         self.made.append(answer)
         future.set_result(answer)
-        if answer.status != "failed":
-            self._known[name] = answer
-        if kind == "user" or answer.status == "failed":
+        if answer.status == "failed":
             del self._memory.shared[name]
         return answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -32,7 +32,7 @@ def select_users(events: DataFrame, users: str | None) -> DataFrame:
         return everyone.orderBy(F.xxhash64("user_id"), "user_id").limit(int(users))
     try:
         listed = events.sparkSession.read.text(users).select(F.trim("value").alias("user_id")).distinct()
-    except AnalysisException as error:
+    except (AnalysisException, IllegalArgumentException) as error:
         raise InputError(f"--users {users}: neither a number nor a file that can be read") from error
     return everyone.join(listed, "user_id", how="left_semi")
 

@@ -98,8 +98,12 @@ def judge_events(events: Source, items: DataFrame, profile: Profile, run_date: s
     known = items.select("item_id", F.lit(True).alias("known"))
     rows = rows.join(known, "item_id", how="left")
     unknown = F.col("reason").isNull() & F.col("known").isNull()
-    rows = rows.withColumn("reason", F.when(unknown, Reason.UNKNOWN_ITEM.value).otherwise(F.col("reason")))
-    rows = rows.withColumn("detail", F.when(unknown, _detail("item_id")).otherwise(F.col("detail")))
+    rows = rows.withColumns(
+        {
+            "reason": F.when(unknown, Reason.UNKNOWN_ITEM.value).otherwise(F.col("reason")),
+            "detail": F.when(unknown, _detail("item_id")).otherwise(F.col("detail")),
+        }
+    )
     return Judged("events", _first_only(rows, ["event_id"]))
 
 

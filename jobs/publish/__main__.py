@@ -28,7 +28,7 @@ from jobs.publish.expectations import judge
 from jobs.publish.gates import judge_across, template_share
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
-from jobs.runs import put_run, recorded
+from jobs.runs import find_run, put_run, recorded
 from jobs.spark import spark_session
 from jobs.storage import delta_uri, put_rows, read_json, remove
 
@@ -46,6 +46,11 @@ def main() -> None:
     arguments = parse()
     profile = load_profile(arguments.profile)
     progress = Progress("publish")
+    done = find_run(profile, arguments.run_id)
+    if done and done["release_id"]:
+        progress(f"this run is published already: {done['release_id']}")
+        print(json.dumps({"release": done["release_id"], "status": done["status"]}))
+        return
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
         manifest = read_manifest(profile, str(arguments.run_date))
         with spark_session(profile, "publish") as spark:
@@ -89,10 +94,7 @@ class Night:
         total = calls.agg(
             F.count("*").alias("calls_new"),
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
-            *[
-                F.coalesce(F.sum(name), F.lit(0)).alias(name)
-                for name in ("prompt_tokens", "cached_tokens", "output_tokens")
-            ],
+            *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")],
         ).first()
         cached = made.agg(F.coalesce(F.sum("calls_cached"), F.lit(0)).alias("calls_cached")).first()
         assert total and cached
@@ -148,9 +150,7 @@ class Night:
         from deltalake import DeltaTable
 
         path = self.profile.table(name)
-        writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format(
-            "delta"
-        )
+        writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format("delta")
         writer = writer.partitionBy(*contract(name).partitions).mode("overwrite")
         writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").save(path)
         return DeltaTable(delta_uri(path)).version()

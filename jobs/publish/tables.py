@@ -30,9 +30,7 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
     made = matching.dropDuplicates(["user_id"]) if matching else spark.createDataFrame([], schema)
     n = made.count()
     if n != manifest.users_changed:
-        raise InputError(
-            f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}; run it again first"
-        )
+        raise InputError(f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}; run it again first")
     return made
 
 

@@ -57,7 +57,9 @@ def test_formats_for_programs_read_back(profile, nocturne) -> None:
     row = json.loads(out)
     assert row["tables"] == public.tables
     assert datetime.fromisoformat(row["published_at"]) == STARTED
-    code, out, _ = nocturne("query", "--format", "csv", "select user_id, summary, evidence: [1, 2] from user_summaries order by 1")
+    code, out, _ = nocturne(
+        "query", "--format", "csv", "select user_id, summary, evidence: [1, 2] from user_summaries order by 1"
+    )
     header, *found = csv.reader(io.StringIO(out, newline=""))
     assert header == ["user_id", "summary", "evidence"]
     assert found == [[row["user_id"], row["summary"]["summary"], "[1, 2]"] for row in rows]
@@ -97,7 +99,10 @@ ERRORS = {
     "not SQL": (("query", "selec 1"), "query: Parser Error"),
     "no such table": (("query", "from nothing"), "Table with name nothing does not exist"),
     "an error while rows are read": (("query", "select user_id::int from user_summaries"), "Could not convert string 'a'"),
-    "the same as json": (("query", "--format", "json", "select user_id::int from user_summaries"), "Could not convert string 'a'"),
+    "the same as json": (
+        ("query", "--format", "json", "select user_id::int from user_summaries"),
+        "Could not convert string 'a'",
+    ),
     "a variable of ours": (("query", "from release"), "Table with name release does not exist"),
     "no such release": (("query", "--release", "r-9", "from runs"), "no release 'r-9' in "),
     "no such user": (("show", "user", "z"), "no user 'z' in release r-run-1; there are for example a"),
@@ -132,7 +137,13 @@ def test_reading_writes_nothing(profile, nocturne) -> None:
 def test_a_page_of_a_user_has_words_list_and_evidence(profile, nocturne) -> None:
     release(profile, [made("a")])
     _, out, _ = nocturne("show", "user", "a")
-    for text in ("Likes quiet films of every age.", "quiet (0.50)", "1. Film i1", "i2 because of a night", "A Night at Sea (2024-04-01)"):
+    for text in (
+        "Likes quiet films of every age.",
+        "quiet (0.50)",
+        "1. Film i1",
+        "i2 because of a night",
+        "A Night at Sea (2024-04-01)",
+    ):
         assert text in out
 
 

@@ -116,7 +116,24 @@ def test_equal_calls_in_flight_are_one_request() -> None:
     assert engine.requests == 1
     assert answers == [users[0].made[0]] * 3
     assert [(len(each.made), each.cached) for each in users] == [(1, 0), (0, 1), (0, 1)]
-    assert not memory.shared, "answers about users do not pile up"
+
+
+def test_an_equal_call_later_is_answered_from_memory() -> None:
+    engine = FakeEngine(answer=WORDS)
+    memory = Memory(engine)
+    first, second = session(engine, memory=memory), session(engine, memory=memory)
+    (made,) = run(first.complete("summary", **SUMMARY))
+    assert run(second.complete("summary", **SUMMARY)) == [made]
+    assert (engine.requests, second.made, second.cached) == (1, [], 1)
+
+
+def test_memory_forgets_the_oldest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.generate.session.SHARED", 2)
+    memory = Memory(FakeEngine(answer=WORDS))
+    one = session(memory.engine, memory=memory)
+    for likes in (["a"], ["b"], ["c"], ["d"]):
+        run(one.complete("summary", **(SUMMARY | {"likes": likes})))
+    assert len(memory.shared) == 2
 
 
 def test_answers_about_items_are_kept_for_all_users() -> None:

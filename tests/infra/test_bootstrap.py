@@ -158,9 +158,7 @@ def test_every_requirement_has_its_hash(lock: Path) -> None:
 def test_test_tools_change_no_pin(runtime: str) -> None:
     tools = requirements(INFRA / "requirements" / "test.txt")
     pinned = requirements(INFRA / "requirements" / f"{runtime}.txt")
-    assert {name: tools[name][0] for name in tools.keys() & pinned} == {
-        name: pinned[name][0] for name in tools.keys() & pinned
-    }
+    assert {name: tools[name][0] for name in tools.keys() & pinned} == {name: pinned[name][0] for name in tools.keys() & pinned}
 
 
 def test_no_address_of_an_index_and_no_path_of_a_machine() -> None:

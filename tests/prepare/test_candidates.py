@@ -54,7 +54,7 @@ def random_log(seed: int, length: int = 60) -> list[tuple]:
     return [(draw.choice("uvwxyz"), draw.choice("abcdefgh"), draw.choice([1, 3, 5])) for _ in range(length)]
 
 
-@pytest.mark.parametrize("log", [SMALL, random_log(1), random_log(2, 150)], ids=["by hand", "60 events", "150 events"])
+@pytest.mark.parametrize("log", [SMALL, random_log(2, 150)], ids=["by hand", "150 events"])
 def test_scores_are_those_of_the_formula(spark, log):
     best, expected = found(spark, log, allow_consumed=True), reference(log)
     for user, rows in best.items():
@@ -62,9 +62,14 @@ def test_scores_are_those_of_the_formula(spark, log):
         assert retrieved == pytest.approx(expected[user], rel=1e-4)
 
 
-def test_by_hand(spark):
+@pytest.fixture(scope="module")
+def small(spark) -> dict[str, list]:
+    return found(spark, SMALL)
+
+
+def test_by_hand(small):
     # u: b is latest; c(b,c) = .95, c(b,d) = .9025, c(a,c) = .95 half a half-life earlier; n(c) = 2, n(d) = 1
-    rows = found(spark, SMALL)["u"]
+    rows = small["u"]
     assert [(row["item_id"], row["source"], row["support"]) for row in rows] == [
         ("c", "retrieval", ["e1", "e0"]),
         ("d", "retrieval", ["e1"]),
@@ -75,8 +80,8 @@ def test_by_hand(spark):
     assert [row["retrieval_rank"] for row in rows] == [1, 2, 3]
 
 
-def test_whom_nobody_resembles_gets_what_is_popular_lately(spark):
-    rows = found(spark, SMALL)["cold"]
+def test_whom_nobody_resembles_gets_what_is_popular_lately(small):
+    rows = small["cold"]
     assert {row["source"] for row in rows} == {"popularity"} and {tuple(row["support"]) for row in rows} == {()}
     days = {item: [] for item in "abcd"}
     for place, (_, item) in enumerate(SMALL[:-1]):
@@ -85,7 +90,7 @@ def test_whom_nobody_resembles_gets_what_is_popular_lately(spark):
     assert [row["item_id"] for row in rows] == sorted(recent, key=lambda item: (-recent[item], item))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0])
 def test_never_what_was_consumed_and_always_with_their_own_events(spark, seed):
     log = random_log(seed, 25)
     consumed, own = defaultdict(set), defaultdict(set)

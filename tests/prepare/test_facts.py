@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import pytest
-
 from jobs.prepare.facts import tag_shares, user_facts
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
@@ -44,37 +42,38 @@ def test_a_rare_tag_counts_more_than_a_common_one(spark):
     assert [fact[:4] for fact in found if fact[0] == "likes_tag"] == [("likes_tag", "z", 2, 1.0), ("likes_tag", "x", 2, 0.3333)]
 
 
-@pytest.mark.parametrize(
-    ("values", "kinds"),
-    [
-        ([5, 5], {"likes_tag", "favourite", "recent"}),
-        ([5], {"favourite", "recent"}),
-        ([5, 5, 1, 1], {"recent"}),  # as often liked as not
-        ([1, 1], {"dislikes_tag", "disliked", "recent"}),
-        ([1, 1, 1, 5], {"dislikes_tag", "recent"}),
-        ([3, 3, 3], {"recent"}),
-        ([None], {"recent"}),
-    ],
-)
-def test_which_kinds(spark, values, kinds):
-    log = events(spark, *[("u", "d", value) for value in values])
-    assert {fact[0] for fact in facts(spark, log)["u"]} == kinds
+KINDS = [
+    ([5, 5], {"likes_tag", "favourite", "recent"}),
+    ([5], {"favourite", "recent"}),
+    ([5, 5, 1, 1], {"recent"}),  # as often liked as not
+    ([1, 1], {"dislikes_tag", "disliked", "recent"}),
+    ([1, 1, 1, 5], {"dislikes_tag", "recent"}),
+    ([3, 3, 3], {"recent"}),
+    ([None], {"recent"}),
+]
 
 
-@pytest.mark.parametrize(
-    ("log", "kind", "labels"),
-    [
-        # the highest value, then the most events, then the latest
-        ([("u", "a", 4), ("u", "b", 5), ("u", "c", 4.01)], "favourite", ["B", "C", "A"]),
-        ([("u", "a", 4), ("u", "b", 4), ("u", "a", 4, 0)], "favourite", ["A", "B"]),
-        ([("u", "a", 4), ("u", "b", 4), ("u", "c", 4)], "favourite", ["C", "B", "A"]),
-        ([("u", "a", 2), ("u", "b", -100), ("u", "c", 0)], "disliked", ["B", "C"]),  # at most two
-        ([("u", "a"), ("u", "b"), ("u", "c"), ("u", "a"), ("u", "d")], "recent", ["D", "A", "C"]),
-    ],
-)
-def test_their_order(spark, log, kind, labels):
-    found = facts(spark, events(spark, *log))["u"]
-    assert [label for of, label, *_ in found if of == kind] == labels
+def test_which_kinds(spark):
+    log = [(str(values), "d", value) for values, _ in KINDS for value in values]
+    found = {user: {fact[0] for fact in theirs} for user, theirs in facts(spark, events(spark, *log)).items()}
+    assert found == {str(values): kinds for values, kinds in KINDS}
+
+
+ORDERS = [
+    # the highest value, then the most events, then the latest
+    ("value", "favourite", [("a", 4), ("b", 5), ("c", 4.01)], ["B", "C", "A"]),
+    ("often", "favourite", [("a", 4), ("b", 4), ("a", 4, 0)], ["A", "B"]),
+    ("latest", "favourite", [("a", 4), ("b", 4), ("c", 4)], ["C", "B", "A"]),
+    ("lowest", "disliked", [("a", 2), ("b", -100), ("c", 0)], ["B", "C"]),  # at most two
+    ("recent", "recent", [("a",), ("b",), ("c",), ("a",), ("d",)], ["D", "A", "C"]),
+]
+
+
+def test_their_order(spark):
+    log = [(user, *event) for user, _, theirs, _ in ORDERS for event in theirs]
+    found = facts(spark, events(spark, *log))
+    of = {user: [label for kind, label, *_ in found[user] if kind == which] for user, which, *_ in ORDERS}
+    assert of == {user: labels for user, _, _, labels in ORDERS}
 
 
 def test_items_of_one_title_keep_their_order(spark):
@@ -90,10 +89,12 @@ def test_at_most_five_events_are_evidence_the_latest_first(spark):
     assert found[0] == ("likes_tag", "z", 7, 1.0, ["e6", "e5", "e4", "e3", "e2"])
 
 
-@pytest.mark.parametrize("value", [-1000, -1, 0, 1, 2, 100, 1e300])
-@pytest.mark.parametrize("day", [0, -(datetime(2024, 3, 1) - datetime(1970, 1, 1)).days, -40_000])
-def test_weights_are_shares_whatever_the_values_and_times(spark, value, day):
-    log = events(spark, ("u", "a", value, day), ("u", "b", value * 2, day), ("u", "c", None, day))
-    found = facts(spark, log)["u"]
-    assert {fact[1] for fact in found if fact[0] == "recent"} == {"A", "B", "C"}
-    assert all(0 < fact[3] <= 1 for fact in found)
+def test_weights_are_shares_whatever_the_values_and_times(spark):
+    epoch = -(datetime(2024, 3, 1) - datetime(1970, 1, 1)).days
+    cases = [(value, day) for value in (-1000, -1, 0, 1, 2, 100, 1e300) for day in (0, epoch, -40_000)]
+    log = [(str(case), item, value, case[1]) for case in cases for item, value in zip("abc", (case[0], 7, None), strict=True)]
+    found = facts(spark, events(spark, *log))
+    assert len(found) == len(cases)
+    for theirs in found.values():
+        assert {fact[1] for fact in theirs if fact[0] == "recent"} == {"A", "B", "C"}
+        assert all(0 < fact[3] <= 1 for fact in theirs)

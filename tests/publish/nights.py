@@ -176,6 +176,6 @@ def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str 
         more = {"predicate": f"run_date = '{night}'", "mode": "overwrite"} if there else {"mode": "error"}
         write_deltalake(path, pa.Table.from_pylist(each, schema=loose(name)), partition_by=["run_date"], **more)
         versions[name] = DeltaTable(path).version()
-    new = Release(f"r-{run_id}", night, run_id, "released", versions, {name: "0:0" for name in versions}, at)
+    new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
     publish(profile, new)
     return new

@@ -11,15 +11,14 @@ import pytest
 from jobs.contracts import Rule, contract
 from jobs.errors import GateError
 from jobs.lake import connect
-from jobs.profile import Gates, Profile
+from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.publish import expectations
 from jobs.publish.__main__ import Night
 from jobs.publish.expectations import judge
 from jobs.releases import Release, releases
 from jobs.storage import read_rows
 from tests.data.inputs import profile as write
-from tests.publish.nights import NEXT, NIGHT, STARTED, loose, made, prepared, ranked, sha, tables
+from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, ranked, sha, tables
 
 
 @dataclass(frozen=True)
