@@ -157,8 +157,9 @@ def follow(process: subprocess.Popen) -> tuple[list[str], list[str]]:
 
     Two pipes, not one: the result is a line of stdout, whatever a JVM says meanwhile on stderr.
     """
+    assert process.stdout and process.stderr
     err: deque[str] = deque(maxlen=200)
-    reader = Thread(target=lambda: err.extend(shown(process.stderr)), daemon=True)
+    reader = Thread(target=lambda stderr: err.extend(shown(stderr)), args=[process.stderr], daemon=True)
     reader.start()
     out = deque(shown(process.stdout), maxlen=1)
     process.wait()

@@ -141,8 +141,8 @@ def _resolve(column: SchemaProperty) -> SchemaProperty:
     custom = {each.property: each.value for each in column.customProperties or ()}
     update: dict[str, Any] = {}
     if "rowsOf" in custom:
-        without = custom.get("without", [])
-        update["properties"] = [each for each in contract(custom["rowsOf"]).columns if each.name not in without]
+        without = custom.get("without") or []
+        update["properties"] = [each for each in contract(str(custom["rowsOf"])).columns if each.name not in without]
     elif column.properties:
         update["properties"] = [_resolve(each) for each in column.properties]
     if column.items:

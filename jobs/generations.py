@@ -62,8 +62,7 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame) -> DataFra
     """
     path = profile.table("generations")
     if not table_exists(path):
-        nothing = F.from_json(F.lit("[]"), contract("contexts").spark().toNullable()["known"].dataType)
-        return contexts.select("user_id", nothing.alias("known"))
+        return contexts.select("user_id", F.array().alias("known"))
     usable = spark.read.format("delta").load(path).where("status != 'failed'")
     newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
     kept = usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)

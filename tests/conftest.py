@@ -21,7 +21,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     tiny = {
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.wholeStage": "false",
         "spark.sql.adaptive.enabled": "false",
     }
     settings = {"spark_conf": tiny | {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("none"))}}

@@ -70,8 +70,8 @@ def _profile(profile: Profile) -> list[Finding]:
             Finding("model.path", weights.exists(), profile.model.location, "infra/bootstrap, or correct model.path")
         )
     if not profile.warehouse.startswith(REMOTE):
-        place = Path(profile.warehouse)
-        existing = next(folder for folder in (place, *place.parents) if folder.exists())
+        folder = Path(profile.warehouse)
+        existing = next(each for each in (folder, *folder.parents) if each.exists())
         writable = os.access(existing, os.W_OK)
         findings.append(Finding("warehouse", writable, profile.warehouse, f"make {existing} writable for this user"))
     return findings

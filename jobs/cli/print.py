@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobs.releases import Release
 
 console = Console(highlight=False, soft_wrap=False)
-CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
 MOST_ROWS = 1000
 
 

@@ -197,7 +197,8 @@ def _time(events: Events) -> Column:
 
 def _content_id() -> Column:
     """Id of an event that has none: a hash of all that makes it that event (80 bits)."""
-    parts = ["user_id", "item_id", F.unix_micros("time").cast("string"), "type", F.col("value").cast("string")]
+    time, value = F.unix_micros("time").cast("string"), F.col("value").cast("string")
+    parts = [F.col("user_id"), F.col("item_id"), time, F.col("type"), value]
     return F.substring(F.sha2(F.to_json(F.array(*parts)), 256), 1, 20)
 
 

@@ -20,10 +20,11 @@ def judge(tables: dict[str, DataFrame], run_id: str, run_date: date, docs: str |
     """Run every table's suite; returns rows of `validations` and writes Data Docs (HTML) into folder `docs`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     if docs:
         _add_docs(context, docs)
     source = context.data_sources.add_spark("nocturne")
@@ -34,20 +35,25 @@ def judge(tables: dict[str, DataFrame], run_id: str, run_date: date, docs: str |
         definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
         context.validation_definitions.add(definition)
         result = definition.run(batch_parameters={"dataframe": frame}, result_format=COUNTS)
-        failed = {each.expectation_config.meta["rule"] for each in result.results if not each.success}
-        results = {each.expectation_config.meta["rule"]: each for each in result.results}
+        failed = {_rule(each) for each in result.results if not each.success}
+        results = {_rule(each): each for each in result.results}
         if failed:
             again = batch.get_batch(batch_parameters={"dataframe": frame})
             named = again.validate(_suite(contract(name), failed), result_format=_with_keys(contract(name)))
-            results |= {each.expectation_config.meta["rule"]: each for each in named.results}
+            results |= {_rule(each): each for each in named.results}
         rows += [_row(name, each, run_id, run_date) for each in results.values()]
     if docs:
         context.build_data_docs()
     return rows
 
 
+def _rule(result: Any) -> str:
+    """Name of the rule that a result is about."""
+    return str(result.expectation_config.meta["rule"])
+
+
 def _suite(table: Contract, only: set[str] | None = None) -> Any:
-    """The contract's rules, or `only` some of them, as a Great Expectations suite; each expectation carries its rule's name and severity."""
+    """The contract's rules, or `only` some, as a suite; each expectation carries its rule's name and severity."""
     import great_expectations as gx
     from great_expectations.expectations.registry import get_expectation_impl
 

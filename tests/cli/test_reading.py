@@ -57,13 +57,11 @@ def test_formats_for_programs_read_back(profile, nocturne) -> None:
     row = json.loads(out)
     assert row["tables"] == public.tables
     assert datetime.fromisoformat(row["published_at"]) == STARTED
-    code, out, _ = nocturne(
-        "query", "--format", "csv", "select user_id, summary, evidence: [1, 2] from user_summaries order by 1"
-    )
+    _, out, _ = nocturne("query", "--format", "csv", "select user_id, summary, evidence: [1, 2] from user_summaries order by 1")
     header, *found = csv.reader(io.StringIO(out, newline=""))
     assert header == ["user_id", "summary", "evidence"]
     assert found == [[row["user_id"], row["summary"]["summary"], "[1, 2]"] for row in rows]
-    code, out, _ = nocturne("query", "--format", "csv", "select time, value, type from evidence limit 1")
+    _, out, _ = nocturne("query", "--format", "csv", "select time, value, type from evidence limit 1")
     _, (time, value, kind) = csv.reader(io.StringIO(out, newline=""))
     assert datetime.fromisoformat(time).astimezone(UTC) == rows[0]["evidence"][0]["time"]
     assert (float(value), kind) == (4.5, "")

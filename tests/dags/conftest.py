@@ -13,7 +13,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "dags")]
 
-from homes import DAGS, Home, airflow_environment
+from homes import DAGS, Home, airflow_environment  # noqa: E402
 
 AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="nocturne-airflow-")
 os.environ.update(airflow_environment(AIRFLOW_HOME.name), AIRFLOW__CORE__UNIT_TEST_MODE="True")

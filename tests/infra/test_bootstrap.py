@@ -49,7 +49,7 @@ def test_without_java_and_root_the_command_is_named(run: Run, tmp_path: Path) ->
 def test_all_that_is_missing_is_named_at_once(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = Machine(is_root=False, path=str(tmp_path), jvms=tmp_path)
     needs = [Need(what, what, lambda machine: False, optional=what == "speed") for what in ("a", "b", "speed")]
-    with pytest.raises(SetupError, match="missing on this machine: a and b. Install with\n  .* install a b speed\n"):
+    with pytest.raises(SetupError, match=r"missing on this machine: a and b\. Install with\n  .* install a b speed\n"):
         bootstrap.provide(run, bare, tuple(needs))
     assert "without speed; to add it: sudo apt-get install speed" in capsys.readouterr().out
 

@@ -64,11 +64,18 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
         },
         "rankings": [ranked(place, item) for place, item in enumerate(items, 1)],
         "explanations": [
-            {"item_id": item, "explanation": f"{item} because of a night at sea.", "evidence": [event], **writer} for item in items
+            {"item_id": item, "explanation": f"{item} because of a night at sea.", "evidence": [event], **writer}
+            for item in items
         ],
         "evidence": [
-            {"event_id": event, "item_id": "i9", "title": "A Night at Sea", "time": datetime(2024, 4, 1, 20, 15, 0, 123456, UTC),
-             "value": 4.5, "type": None}
+            {
+                "event_id": event,
+                "item_id": "i9",
+                "title": "A Night at Sea",
+                "time": datetime(2024, 4, 1, 20, 15, 0, 123456, UTC),
+                "value": 4.5,
+                "type": None,
+            }
         ],
         "calls": [call(f"summary of {user}: {words}", user)],
         "calls_cached": 2,
