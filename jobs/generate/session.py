@@ -29,6 +29,15 @@ class Memory:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.shared: dict[str, asyncio.Future[Generation]] = {}
+        self.counts = dict.fromkeys(("users", "new", "cached", "failed", "prompt", "prefix", "output", "fallbacks"), 0)
+
+    def count(self, answer: Generation) -> None:
+        """Add a new answer to the figures that progress shows."""
+        self.counts["new"] += 1
+        self.counts["failed"] += answer.status not in USABLE
+        self.counts["prompt"] += answer.prompt_tokens
+        self.counts["prefix"] += answer.cached_tokens
+        self.counts["output"] += answer.output_tokens
 
     def expect(self, name: str) -> asyncio.Future[Generation]:
         """A place for an answer that others may wait for; the oldest answered one makes room."""
@@ -102,6 +111,7 @@ class Session:
             output_tokens=reply.output_tokens,
         )
         self.made.append(answer)
+        self._memory.count(answer)
         future.set_result(answer)
         if answer.status == "failed":
             del self._memory.shared[name]

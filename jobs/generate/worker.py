@@ -31,7 +31,7 @@ class Worker:
         self.memory = Memory(engine)
         self.progress = progress
         self.total, self.resumed = 0, 0
-        self.counts = dict.fromkeys(("users", "new", "cached", "failed", "prompt", "prefix", "output", "fallbacks"), 0)
+        self.counts = self.memory.counts
 
     def run(self) -> None:
         """Work until every user of the shard is committed; of errors that end it, the first is raised."""
@@ -74,14 +74,8 @@ class Worker:
             yield from map(Context.from_row, batch.to_pylist())
 
     def _count(self, row: dict[str, Any]) -> None:
-        calls = row["calls"]
         self.counts["users"] += 1
-        self.counts["new"] += len(calls)
         self.counts["cached"] += row["calls_cached"]
-        self.counts["failed"] += sum(call["status"] not in ("ok", "repaired") for call in calls)
-        self.counts["prompt"] += sum(call["prompt_tokens"] for call in calls)
-        self.counts["prefix"] += sum(call["cached_tokens"] for call in calls)
-        self.counts["output"] += sum(call["output_tokens"] for call in calls)
         self.counts["fallbacks"] += len(row["fallbacks"])
 
     async def _report(self) -> None:

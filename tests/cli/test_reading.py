@@ -53,7 +53,7 @@ def test_formats_for_programs_read_back(profile, nocturne) -> None:
     found = [json.loads(line) for line in out.split("\n")[:-1]]
     assert [row["summary"] for row in found] == [row["summary"]["summary"] for row in rows]
     assert found[0]["interests"] == rows[0]["summary"]["interests"]
-    code, out, _ = nocturne("query", "--format", "json", "select tables, published_at from releases")
+    _, out, _ = nocturne("query", "--format", "json", "select tables, published_at from releases")
     row = json.loads(out)
     assert row["tables"] == public.tables
     assert datetime.fromisoformat(row["published_at"]) == STARTED

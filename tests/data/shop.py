@@ -36,8 +36,8 @@ CUSTOMERS = [
     "007",
     "7",
     "7.0",
-    "Zoë",
-    "Zoë",
+    "Zo\u00eb",
+    "Zoe\u0308",  # the same to the eye
     "李雷",
     "🦊🦊",
     "a,b;c|d",
@@ -77,7 +77,10 @@ def write_shop(folder: Path) -> Path:
     """The shop's log and catalogue in `folder`; returns its profile."""
     tools = TOOLS | SHARED_TITLE
     items = [json.dumps({"sku": sku, "label": label, "stock": 3}) for sku, label in tools.items()]
-    items += [json.dumps({"sku": "nameless", "label": " "}), json.dumps({"sku": "4", "label": "Screwdriver", "stock": 0})]
+    items += [
+        json.dumps({"sku": "nameless", "label": " "}),
+        json.dumps({"sku": "4", "label": "Screwdriver, set of 60", "stock": 0}),
+    ]
     write_lines(folder / "items.jsonl", items)
     write_lines(folder / "events.jsonl", [*_events(list(tools)), *_later(), *_bad()])
     profile = folder / "shop.toml"

@@ -75,7 +75,7 @@ def test_everyone_has_everything(sample: Path, first_night):
     assert all(ranks == list(range(1, 11)) for _, ranks in lists)
     assert db.sql("select count(*) from explanations where explanation = ''").fetchall() == [(0,)]
     assert db.sql("select count(*) from explanations").fetchall() == [(40,)]
-    assert db.sql("select count(*) from rankings where llm_score is not null").fetchall() == [(40,)]
+    assert db.sql("select count(*) from rankings where llm_score is not null").fetchall() == [(20,)]
 
 
 def test_the_model_wrote_some_of_it(sample: Path, first_night):
