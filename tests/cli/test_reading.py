@@ -49,7 +49,7 @@ def test_query_reads_the_night_of_a_release(profile, nocturne) -> None:
 def test_formats_for_programs_read_back(profile, nocturne) -> None:
     rows = [made("a", HOSTILE), made('b,"')]
     public = release(profile, rows)
-    code, out, _ = nocturne("query", "--format", "json", "from user_summaries order by user_id")
+    _, out, _ = nocturne("query", "--format", "json", "from user_summaries order by user_id")
     found = [json.loads(line) for line in out.split("\n")[:-1]]
     assert [row["summary"] for row in found] == [row["summary"]["summary"] for row in rows]
     assert found[0]["interests"] == rows[0]["summary"]["interests"]
