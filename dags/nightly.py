@@ -16,12 +16,13 @@ profile's number. `force` recomputes users whose context did not change.
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import Asset, Param, dag, task
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from launch import REPO, Launcher, launch
 
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
@@ -46,7 +47,8 @@ def say_what_failed(context) -> None:
     message = f"stage {stage} failed: {reason} (log: {log_of(ti)})"
     print(f"nocturne: {message}", file=sys.stderr, flush=True)
     if run := ti.xcom_pull(task_ids="open_run"):
-        launch("runs", "spark", Launcher(), **run, message=message)
+        with suppress(AirflowException):  # it has said why on its way; the stage's own failure is what counts
+            launch("runs", "spark", Launcher(), **run, message=message)
 
 
 def log_of(ti) -> str:

@@ -20,6 +20,7 @@ export PYTHONPYCACHEPREFIX=$NOCTURNE_HOME/pycache
 export AIRFLOW_HOME=$NOCTURNE_HOME/airflow
 export AIRFLOW__CORE__DAGS_FOLDER=${AIRFLOW__CORE__DAGS_FOLDER:-$NOCTURNE_REPOSITORY/dags}
 export AIRFLOW__CORE__LOAD_EXAMPLES=${AIRFLOW__CORE__LOAD_EXAMPLES:-False}
+export AIRFLOW__CORE__MAX_MAP_LENGTH=${AIRFLOW__CORE__MAX_MAP_LENGTH:-4096}  # shards of one night
 export AIRFLOW__CORE__EXECUTOR=${AIRFLOW__CORE__EXECUTOR:-LocalExecutor}
 
 # Nothing is reported to anyone, and no model is looked for outside.

@@ -42,14 +42,17 @@ class Manifest(BaseModel):
         write_json(_path(profile, str(self.run_date)), self.model_dump(mode="json"))
 
 
-def read_manifest(profile: Profile, run_date: str) -> Manifest:
-    """The manifest of a night.
+def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
+    """The manifest of a night as the run `run_id` prepared it.
 
     Raises:
-        NotFound: prepare has not finished for that night.
+        NotFound: prepare has not finished for that night, or another run has prepared it since.
     """
     try:
-        return Manifest.model_validate(read_json(_path(profile, run_date)))
+        manifest = Manifest.model_validate(read_json(_path(profile, run_date)))
+        if manifest.run_id != run_id:
+            raise NotFound(f"run {manifest.run_id} has prepared {run_date} since; {run_id} cannot go on")
+        return manifest
     except FileNotFoundError as error:
         raise NotFound(f"{_path(profile, run_date)} is missing: prepare has not finished for {run_date}") from error
 

@@ -152,6 +152,7 @@ class Gates(Table):
 
     max_rejected_share: Share = 0.5
     max_template_share: Share = 1.0
+    max_failed_share: Share = 0.5  # of new calls, without a usable answer
 
 
 class Content(Table):
@@ -191,7 +192,7 @@ class Profile(Content):
         settings = {
             "events": self.events.model_dump(exclude={"path", "format"}),
             "items": self.items.model_dump(exclude={"path", "format"}),
-            "model": [self.model.identity, self.model.max_model_len, self.model.engine],
+            "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
             "night": self.night.model_dump(exclude={"shards", "users_in_flight", "chunk_users", "chunk_seconds"}),
         }
         return hashlib.sha256(repr(settings).encode()).hexdigest()

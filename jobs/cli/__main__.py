@@ -97,9 +97,7 @@ def status() -> None:
         return
     out.run(rows[-1], _verdicts(rows[-1]["run_id"]), _rejected(rows[-1]))
     if rows[-1]["status"] in ("running", "failed"):
-        out.line(
-            f"to go on where it stopped: infra/nocturne run --date {rows[-1]['run_date']}; answers already paid for are kept"
-        )
+        out.line(f"to go on, run {rows[-1]['run_date']} again with the same options; answers already paid for are kept")
 
 
 @app.command(

@@ -42,11 +42,15 @@ def run_night(
 
 
 def _users(users: str) -> int | str:
-    return int(users) if users.isdigit() else str(Path(users).resolve())
+    if users.isdecimal() and int(users) > 0:
+        return int(users)
+    if not Path(users).is_file():
+        raise InputError(f"--users {users}: neither a number from 1 nor a file of ids")
+    return str(Path(users).resolve())
 
 
 def _alone(profile: Profile) -> IO[str]:
-    """A lock that this night holds until its last process has ended.
+    """A lock on the warehouse that this night holds while it and its Airflow run.
 
     Raises:
         InputError: another night of this warehouse is running.

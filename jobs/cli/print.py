@@ -44,7 +44,7 @@ def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -
     for column in columns:
         made.add_column(plain(column), overflow="fold")
     for row in rows:
-        made.add_row(*map(plain, row))
+        made.add_row(*[each if isinstance(each, Text) else plain(each) for each in row])
     console.print(made)
 
 
@@ -74,7 +74,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "gates": f"{passed} of {len(verdicts)} rules hold" if verdicts else None,
         "release": row["release_id"],
         "time": took,
-        "why": row["message"],
+        "why": Text("\n").join(map(plain, row["message"].splitlines())) if row["message"] else None,
     }
     table(["", "what happened"], [[name, value] for name, value in facts.items() if value is not None])
 

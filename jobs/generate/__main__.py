@@ -36,7 +36,7 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     run_date = str(arguments.run_date)
     progress = Progress("generate")
-    manifest = read_manifest(profile, run_date)
+    manifest = read_manifest(profile, run_date, arguments.run_id)
     if arguments.shard not in manifest.shards:
         raise NotFound(f"shard {arguments.shard} has no contexts for {run_date}; there are {manifest.shards}")
     worker = Worker(profile, run_date, arguments.shard, make_engine(profile.model, progress), progress)

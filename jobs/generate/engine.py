@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from jobs.prompts import Message, Sampling
 
 
+class EngineDown(Exception):
+    """The engine itself cannot answer anyone: the worker ends, and its retry goes on from what is committed."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """What an engine returns: `text` of a completion or `nats` of a score, tokens as it counted them.

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 
 from jobs.generate.context import Context, Generation
-from jobs.generate.engine import Engine, Reply
+from jobs.generate.engine import Engine, EngineDown, Reply
 from jobs.prompts import Prompt, load_prompt
 
 USABLE = ("ok", "repaired")
@@ -94,7 +94,12 @@ class Session:
             self.cached += 1
             future.set_result(self._known[name])
             return self._known[name]
-        reply = await self._send(prompt, tokens, tail)
+        try:
+            reply = await self._send(prompt, tokens, tail)
+        except EngineDown as error:
+            future.set_exception(error)
+            future.exception()  # whoever waits for it is told; if nobody does, it is no unseen error
+            raise
         answer = Generation(
             generation_id=name,
             kind=prompt.task,
@@ -125,6 +130,8 @@ class Session:
             if prompt.sampling:
                 return await self._engine.complete(tokens, prompt.sampling, prompt.output)
             return await self._engine.score(tokens, tail)
+        except EngineDown:
+            raise
         except Exception as error:  # whatever an engine throws is this call's end, not the shard's
             return Reply(prompt_tokens=len(tokens), error=f"{type(error).__name__}: {error}")
 

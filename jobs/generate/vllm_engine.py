@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import ProfileError
-from jobs.generate.engine import Reply
+from jobs.generate.engine import EngineDown, Reply
 from jobs.profile import Model
 from jobs.prompts import Message, Sampling
 
@@ -61,10 +61,13 @@ class VllmEngine:
     @cached_property
     def _engine(self) -> Any:
         start = time.perf_counter()
-        from vllm import LLM
-
         options = ALWAYS | {"max_model_len": self.max_model_len} | self._settings.options
-        llm = LLM(model=self._settings.location, revision=self._settings.revision, **options)
+        try:
+            from vllm import LLM
+
+            llm = LLM(model=self._settings.location, revision=self._settings.revision, **options)
+        except Exception as error:
+            raise EngineDown(f"the model {self._settings.location} could not be loaded: {error}") from error
         self._on_load(f"model loaded in {time.perf_counter() - start:.0f} s")
         return llm.llm_engine
 

@@ -13,7 +13,7 @@ import json
 from datetime import date, datetime
 
 from pyspark import StorageLevel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs import generations
 from jobs.contracts import contract
@@ -28,7 +28,7 @@ from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.prompts import prompts_digest
-from jobs.releases import latest, released
+from jobs.releases import Release, latest, released
 from jobs.runs import recorded
 from jobs.spark import spark_session
 from jobs.storage import remove
@@ -111,7 +111,7 @@ def write_contexts(spark, profile, judged, arguments, shards, before):
         n_users = histories.count()
         if not n_users:
             raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
-        old = released(spark, profile, before, "user_summaries") if before else None
+        old = settled(spark, profile, before) if before else None
         changed, carried = split_changed(histories, old, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
         facts = user_facts(changed, tag_shares(described))
@@ -128,6 +128,13 @@ def write_contexts(spark, profile, judged, arguments, shards, before):
     finally:
         described.unpersist()
         histories.unpersist()
+
+
+def settled(spark: SparkSession, profile: Profile, before: Release) -> DataFrame:
+    """Users of a release whose texts do not wait for a call that failed: their summaries."""
+    failed = "exists(checks, reason -> reason = 'status: failed')"
+    summaries, explanations = (released(spark, profile, before, name) for name in ("user_summaries", "explanations"))
+    return summaries.where(f"not {failed}").join(explanations.where(failed), "user_id", how="left_anti")
 
 
 def describe_counts(counts: dict[str, dict[str, int]]) -> str:

@@ -25,7 +25,7 @@ from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
-from jobs.publish.gates import judge_across, template_share
+from jobs.publish.gates import failed_share, judge_across, template_share
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
 from jobs.runs import find_run, put_run, recorded
@@ -52,7 +52,7 @@ def main() -> None:
         print(json.dumps({"release": done["release_id"], "status": done["status"]}))
         return
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
-        manifest = read_manifest(profile, str(arguments.run_date))
+        manifest = read_manifest(profile, str(arguments.run_date), arguments.run_id)
         with spark_session(profile, "publish") as spark:
             progress("Spark is up")
             night = Night(spark, profile, manifest, arguments.started_at, progress)
@@ -111,7 +111,8 @@ class Night:
         docs = str(home() / "docs" / self.profile.name / self.manifest.run_id)
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
         verdicts += [each.row(self.manifest) for each in judge_across(tables, self.manifest, self.profile.gates)]
-        put_rows(self.profile, "validations", verdicts)
+        verdicts.append(failed_share(self.columns, self.profile.gates).row(self.manifest))
+        put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
         self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {docs}/index.html")
         if failed:
@@ -125,7 +126,7 @@ class Night:
         night = [each for each in releases(self.profile) if each.run_date == self.manifest.run_date]
         if night and night[0].digests == digests:
             self.progress(f"nothing differs from release {night[0].release_id}")
-            return night[0], "unchanged"
+            return night[0], "published" if night[0].run_id == self.manifest.run_id else "unchanged"
         versions = {name: self.write(name, rows) for name, rows in tables.items()}
         release = Release(
             release_id=self.release_id(),

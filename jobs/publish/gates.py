@@ -63,6 +63,13 @@ def template_share(summaries: DataFrame, explanations: DataFrame) -> float:
     return row["replaced"] / asked if asked else 0.0
 
 
+def failed_share(calls: dict[str, Any], limits: Gates) -> Verdict:
+    """Share of the new calls without a usable answer: a model that answers nobody must not pass for a night of templates."""
+    share = calls["calls_failed"] / calls["calls_new"] if calls["calls_new"] else 0.0
+    expected = f"at most {limits.max_failed_share:.2%}"
+    return Verdict("generations", "failed_share", share <= limits.max_failed_share, expected, f"{share:.2%}")
+
+
 def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:
     labels = summaries.select("user_id", F.explode(F.concat("interests", "dislikes")).alias("label"))
     told = labels.select("user_id", F.explode("label.evidence").alias("event_id"))

@@ -15,7 +15,7 @@ import pytest
 
 from jobs.generate import templates
 from jobs.generate.context import Generation
-from jobs.generate.engine import Reply
+from jobs.generate.engine import EngineDown, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.programs import personalize
 from jobs.generate.session import Memory, Session, call_id, judge
@@ -230,3 +230,21 @@ def test_one_users_trouble_stays_with_that_user(fault: Any, reason: str, tmp_pat
     assert (ill["summary"]["source"], ill["summary"]["generation_id"], ill["fallbacks"]) == ("template", None, [reason])
     assert ill["summary"]["checks"][0] == reason
     assert [len(each["rankings"]) for each in (well, ill)] == [3, 3]
+
+
+class Down(FakeEngine):
+    """An engine that cannot be loaded."""
+
+    async def complete(self, prompt, sampling, schema):
+        raise EngineDown("no weights")
+
+
+def test_an_engine_that_is_down_ends_the_worker_not_the_call() -> None:
+    memory = Memory(Down())
+    users = [session(memory.engine, memory=memory) for _ in range(2)]
+
+    async def both() -> list[object]:
+        asked = [each.complete("summary", **SUMMARY) for each in users]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(answer) for answer in asyncio.run(both())] == [EngineDown, EngineDown]
