@@ -154,9 +154,11 @@ def refuse_nothing(counts: dict[str, dict[str, int]], profile: Profile, run_date
             continue
         if not reasons:
             raise InputError(f"{source}.path: {path} is empty; nothing was published")
-        if set(reasons) == {LATER}:
-            raise InputError(f"{source}.path: all {reasons[LATER]} {source} are on or after {run_date}; nothing was published")
-        raise InputError(f"{source}.path: no usable record in {path}: {describe_counts({source: reasons})}")
+        if reasons.get(LATER):
+            usable = f"all {reasons[LATER]} usable {source} are on or after {run_date}"
+            raise InputError(f"{source}.path: {usable}; nothing was published")
+        counts_in_words = describe_counts({source: reasons})
+        raise InputError(f"{source}.path: no usable record in {path}: {counts_in_words}; nothing was published")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,12 @@ def test_nothing_of_a_later_day_changes_a_night(spark, tmp_path_factory, records
         (["user,item,time"], None, {}, "events.path: .* is empty; nothing was published"),
         (None, ["item,title"], {}, "items.path: .* is empty; nothing was published"),
         ([], None, {}, "events.path: .* it is empty, or holds no record at all"),
-        (["user,item,time", "u,a,2024-03-10"], None, {}, "all 1 events are on or after 2024-03-10; nothing was published"),
+        (
+            ["user,item,time", "u,a,2024-03-10"],
+            None,
+            {},
+            "all 1 usable events are on or after 2024-03-10; nothing was published",
+        ),
         (
             ["user,item,time", "u,a,never", ",a,2024-01-01"],
             None,
