@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from jobs.cli import print as out
-from jobs.errors import NocturneError, inert
+from jobs.errors import NocturneError, run_main
 from jobs.profile import Profile, load_profile
 
 app = typer.Typer(
@@ -78,7 +78,7 @@ def run(
     night = (date or datetime.now(UTC)).date()
     code, row, log = run_night(profile(), night, users, shards, force)
     if row:
-        out.run(row, _verdicts(row["run_id"]), _rejected(row))
+        _show_run(row)
     out.line(f"log: {log}")
     if code:
         raise typer.Exit(code)
@@ -95,9 +95,10 @@ def status() -> None:
     if not rows:
         out.line(f"no run yet in {profile().warehouse}; start one: infra/nocturne run")
         return
-    out.run(rows[-1], _verdicts(rows[-1]["run_id"]), _rejected(rows[-1]))
-    if rows[-1]["status"] in ("running", "failed"):
-        out.line(f"to go on, run {rows[-1]['run_date']} again with the same options; answers already paid for are kept")
+    last = rows[-1]
+    _show_run(last)
+    if last["status"] in ("running", "failed"):
+        out.line(f"to go on, run {last['run_date']} again with the same options; answers already paid for are kept")
 
 
 @app.command(
@@ -168,24 +169,17 @@ def _some_users(n: int) -> list[str]:
     return first_users(profile(), n) if n else []
 
 
-def _verdicts(run_id: str) -> list[dict[str, object]]:
+def _show_run(row: dict[str, Any]) -> None:
+    from jobs.cli.reading import rejected_reasons
     from jobs.storage import read_rows
 
-    return [row for row in read_rows(profile(), "validations") if row["run_id"] == run_id]
-
-
-def _rejected(row: dict[str, object]) -> dict[str, int]:
-    from jobs.cli.reading import rejected_reasons
-
-    return rejected_reasons(profile(), str(row["release_id"])) if row["release_id"] else {}
+    verdicts = [each for each in read_rows(profile(), "validations") if each["run_id"] == row["run_id"]]
+    rejected = rejected_reasons(profile(), row["release_id"]) if row["release_id"] else {}
+    out.run(row, verdicts, rejected)
 
 
 def main() -> None:
-    try:
-        app(prog_name="infra/nocturne")
-    except NocturneError as error:
-        print(f"nocturne: {inert(error)}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
+    run_main(partial(app, prog_name="infra/nocturne"))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Night:
 
     def run(self) -> tuple[Release, str]:
         """The release that shows this night, and whether it is new (`published`) or was there (`unchanged`)."""
-        made = tonights_results(self.spark, self.profile, self.manifest).persist(StorageLevel.DISK_ONLY)
+        made = tonights_results(self.spark, self.profile, self.manifest)
         self.columns = self.remember(made)
         tables = assemble(self.spark, self.profile, self.manifest, made)
         tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in tables.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -16,18 +17,18 @@ MADE = ("user_summaries", "rankings", "explanations", "evidence")
 
 
 def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) -> DataFrame:
-    """One row of `results` for every context of the night.
+    """One row of `results` for every context of the night, persisted; the caller unpersists it.
 
     Raises:
         InputError: users are missing; generate has not finished.
     """
-    schema = contract("results").spark().toNullable()
-    rows = results(spark, profile, str(manifest.run_date))
-    if not manifest.users_changed:
-        return spark.createDataFrame([], schema)
-    contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
-    matching = rows.join(contexts, ["user_id", "context_hash"], how="left_semi") if rows else None
-    made = matching.dropDuplicates(["user_id"]) if matching else spark.createDataFrame([], schema)
+    rows = results(spark, profile, str(manifest.run_date)) if manifest.users_changed else None
+    if rows is None:
+        made = spark.createDataFrame([], contract("results").spark().toNullable())
+    else:
+        contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
+        made = rows.join(contexts, ["user_id", "context_hash"], how="left_semi").dropDuplicates(["user_id"])
+    made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()
     if n != manifest.users_changed:
         raise InputError(f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}; run it again first")

@@ -146,7 +146,7 @@ def test_a_page_of_a_user_has_words_list_and_evidence(profile, nocturne) -> None
 
 
 STATUS = {
-    "running": ({}, "to go on where it stopped"),
+    "running": ({}, "to go on, run 2024-05-01 again"),
     "failed": ({"message": "InputError: no [red] file"}, "InputError: no [red] file"),
     "published": ({"release_id": "r-run-1", "ended_at": LATER, "stage_seconds": [("prepare", 3.0)]}, "3600 s: prepare 3"),
 }
@@ -162,4 +162,4 @@ def test_status_is_that_of_the_last_run(profile, nocturne, status: str) -> None:
     assert code == 0
     assert text in out
     assert "run-1, night of 2024-05-01" in out
-    assert ("to go on where it stopped" in out) == (status != "published")
+    assert ("to go on, run 2024-05-01 again" in out) == (status != "published")
