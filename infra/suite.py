@@ -19,15 +19,16 @@ NO_TESTS = 5
 
 @dataclass(frozen=True)
 class Group:
-    """Tests that run in one process: a folder of tests/, or (`folder=""`) whatever the other groups leave."""
+    """Tests of one runtime: a folder of tests/, or (`folder=""`) whatever the other groups leave."""
 
     name: str
     runtime: str
     folder: str
+    options: tuple[str, ...] = ()
 
 
 GROUPS = (
-    Group("spark", "spark", ""),
+    Group("spark", "spark", "", ("-n2", "--dist=worksteal")),  # planning, which they wait for, takes one core
     Group("generate", "llm", "generate"),
     Group("dags", "airflow", "dags"),
     Group("night", "spark", "night"),
@@ -131,7 +132,7 @@ def run_group(group: Group, arguments: list[str], home: Path) -> tuple[Count, in
     with timed(f"{group.name} tests"), tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         written = [f"--junitxml={report}", "-o", f"cache_dir={home / 'pytest' / group.name}"]
-        code = subprocess.run([python, "-m", "pytest", *arguments, *written], cwd=REPOSITORY).returncode
+        code = subprocess.run([python, "-m", "pytest", *group.options, *arguments, *written], cwd=REPOSITORY).returncode
         return counted(report, code), 0 if code == NO_TESTS else code
 
 

@@ -22,6 +22,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.adaptive.enabled": "false",
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
     settings = {"spark_conf": tiny | {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("none"))}}
     with spark_session(profile(tmp_path_factory.mktemp("session"), runtime=settings), "tests") as session:

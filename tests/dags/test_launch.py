@@ -156,9 +156,11 @@ def test_job_and_its_children_end_with_the_task(home, sent, exception, message):
     child = home.path / "child"
     python = home.path / "envs" / "spark" / "bin" / "python"
     python.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {child}.part; mv {child}.part {child}\nwait\n")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     interruption = Timer(1, os.kill, (os.getpid(), sent))
     interruption.start()
     with pytest.raises(AirflowException, match=message) as raised:
         launch("prepare", "spark", profile=home.profile)
+    signal.signal(signal.SIGINT, before)
     assert type(raised.value) is exception
     assert not psutil.pid_exists(int(child.read_text()))

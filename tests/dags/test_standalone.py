@@ -1,4 +1,4 @@
-"""The whole of Airflow, as `airflow standalone` starts it: nights are asked for through the REST API."""
+"""Airflow as `airflow standalone` starts it, and the real jobs: nights of a shop are asked for through the REST API."""
 
 import json
 import os
@@ -12,18 +12,20 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from homes import Home, airflow_environment
+from homes import REPO, airflow_environment
 from launch import stopped_at_last
+
+from tests.data.shop import RUN_DATE, write_shop
 
 PASSWORD = "nocturne"
 READY_S = 120
-NIGHT_S = 120
+NIGHT_S = 300
 
 
 @pytest.fixture(scope="module")
-def nocturne_home(tmp_path_factory) -> Home:
-    """What the jobs run in."""
-    return Home(tmp_path_factory.mktemp("home"))
+def shop(tmp_path_factory) -> Path:
+    """The profile of another domain than the demo's; its model is the fake one, since this is about Airflow."""
+    return write_shop(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +37,13 @@ def airflow_home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def api(airflow_home: Path, nocturne_home: Home) -> Iterator[httpx.Client]:
+def api(airflow_home: Path) -> Iterator[httpx.Client]:
     """A client of a running Airflow in which `nightly` may be triggered."""
     ports = free_ports(3)
     url = f"http://127.0.0.1:{ports[0]}"
     process = subprocess.Popen(
         [Path(sys.executable).with_name("airflow"), "standalone"],
-        env=server_environment(airflow_home, nocturne_home, url, ports),
+        env=server_environment(airflow_home, url, ports),
         stdin=subprocess.DEVNULL,
         stdout=(airflow_home / "standalone.log").open("w"),
         stderr=subprocess.STDOUT,
@@ -56,7 +58,7 @@ def api(airflow_home: Path, nocturne_home: Home) -> Iterator[httpx.Client]:
         yield client
 
 
-def server_environment(airflow_home: Path, home: Home, url: str, ports: list[int]) -> dict[str, str]:
+def server_environment(airflow_home: Path, url: str, ports: list[int]) -> dict[str, str]:
     """Everything on the loopback and on ports that nobody uses; no night but those that are asked for."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
     bin_ = Path(sys.executable).parent
@@ -64,7 +66,6 @@ def server_environment(airflow_home: Path, home: Home, url: str, ports: list[int
         **inherited,
         **airflow_environment(str(airflow_home)),
         "PATH": f"{bin_}:{inherited['PATH']}",
-        "NOCTURNE_HOME": str(home.path),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(ports[0]),
         "AIRFLOW__API__BASE_URL": url,
@@ -117,41 +118,61 @@ def outcome(api: httpx.Client, run: httpx.Response, log: Path) -> str:
     return api.get(url).json()["state"]
 
 
-def log_of(airflow_home: Path, run: httpx.Response, task: str) -> Path:
-    """The log of a task's first attempt."""
-    run_id = run.json()["dag_run_id"]
-    return airflow_home / "logs" / "dag_id=nightly" / f"run_id={run_id}" / f"task_id={task}" / "attempt=1.log"
+def logs_of(airflow_home: Path, run: httpx.Response, task: str) -> list[Path]:
+    """The logs of a task's first attempt, one for each shard where it is mapped."""
+    folder = airflow_home / "logs" / "dag_id=nightly" / f"run_id={run.json()['dag_run_id']}" / f"task_id={task}"
+    return sorted(folder.rglob("attempt=1.log"))
 
 
-def test_a_night(api, airflow_home, nocturne_home):
-    nocturne_home.plan(shards=2)
-    run = trigger(api, profile=str(nocturne_home.profile), date="2016-10-17", users=3)
+def nocturne(shop: Path, *arguments: str) -> str:
+    """What the command line says of the shop's tables."""
+    command = [REPO / "infra" / "nocturne", "--profile", shop, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def job(shop: Path, name: str) -> psutil.Process | None:
+    """The running job of the shop, if there is one."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if f"jobs.{name}" in words and str(shop) in words:
+            return process
+    return None
+
+
+def test_a_night_of_three_shards(api, airflow_home, shop):
+    run = trigger(api, profile=str(shop), date=RUN_DATE, shards=3)
     assert outcome(api, run, airflow_home / "standalone.log") == "success"
-    jobs = [call["job"] for call in nocturne_home.calls()]
-    assert jobs == ["prepare", "generate", "generate", "publish"]
-    assert "nocturne | prepare" in log_of(airflow_home, run, "prepare").read_text()
+    assert len(logs_of(airflow_home, run, "generate")) == 3
+    night = "select status, users, (select count(distinct user_id) from rankings) as ranked from runs"
+    found = json.loads(nocturne(shop, "query", night, "--format", "json"))
+    assert found["status"] == "published"
+    assert found["ranked"] == found["users"] > 20
+    assert "user ../../etc" in nocturne(shop, "show", "user", "../../etc")
     events = api.get("/api/v2/assets/events").json()["asset_events"]
-    assert {event["name"] for event in events} == {"user_summaries", "rankings", "explanations"}
+    assert {event["name"] for event in events} == {"user_summaries", "rankings", "explanations", "evidence", "rejected"}
 
 
-def test_a_night_that_fails_says_where_its_log_is(api, airflow_home, nocturne_home):
-    nocturne_home.plan(prepare=[{"exit": 3, "stderr": "nocturne: no events before 1970-01-01"}])
-    run = trigger(api, profile=str(nocturne_home.profile), date="1970-01-01")
+def test_a_night_that_fails_says_where_its_log_is(api, airflow_home, shop):
+    run = trigger(api, profile=str(shop), date="1970-01-01")
     assert outcome(api, run, airflow_home / "standalone.log") == "failed"
-    log = log_of(airflow_home, run, "prepare")
-    said = f"nocturne: stage prepare failed: no events before 1970-01-01 (log: {log})"
-    assert said in log.read_text()
+    [log] = logs_of(airflow_home, run, "prepare")
+    said = [line for line in log.read_text().splitlines() if "nocturne: stage prepare failed: " in line]
+    assert len(said) == 1
+    assert "on or after 1970-01-01; nothing was published" in said[0]
+    assert f"(log: {log})" in said[0]
+    recorded = nocturne(shop, "query", "select message from runs where run_date = '1970-01-01'", "--format", "json")
+    assert "on or after 1970-01-01; nothing was published" in json.loads(recorded)["message"]
 
 
-def test_a_night_that_is_stopped_leaves_no_job(api, airflow_home, nocturne_home):
+def test_a_night_that_is_stopped_leaves_no_job(api, airflow_home, shop):
     log = airflow_home / "standalone.log"
-    nocturne_home.plan(prepare=[{"sleep_s": 600}])
-    before = len(nocturne_home.calls())
-    run = trigger(api, profile=str(nocturne_home.profile)).raise_for_status()
-    until(NIGHT_S, lambda: len(nocturne_home.calls()) > before, log)
+    run = trigger(api, profile=str(shop), date=RUN_DATE).raise_for_status()
+    until(NIGHT_S, lambda: job(shop, "prepare") is not None, log)
+    stopped = job(shop, "prepare")
+    assert stopped is not None
     url = f"/api/v2/dags/nightly/dagRuns/{run.json()['dag_run_id']}"
     api.patch(url, json={"state": "failed"}).raise_for_status()
-    until(NIGHT_S, lambda: not psutil.pid_exists(nocturne_home.calls()[-1]["pid"]), log)
+    until(30, lambda: not stopped.is_running(), log)
 
 
 def test_impossible_parameters_are_refused(api):

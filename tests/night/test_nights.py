@@ -16,7 +16,7 @@ from jobs.lake import connect
 from jobs.profile import Profile, load_profile
 from jobs.releases import releases
 from jobs.storage import read_rows
-from tests.data.shop import RUN_DATE, write_shop
+from tests.data.shop import write_shop
 
 USERS = ["15", "30", "73", "547"]
 
@@ -142,23 +142,6 @@ def test_the_next_night_pays_for_changed_users_only(sample: Path, first_night):
     for table in ("user_summaries", "rankings", "explanations", "evidence"):
         kept = [row for row in content(profile, table, second) if not row.startswith('["15"')]
         assert kept == [row for row in content(profile, table, first) if not row.startswith('["15"')]
-
-
-def test_another_domain_through_several_workers(tmp_path: Path):
-    """A tool shop's log, three shards; the fake engine, since this is about the mapping and the shards."""
-    file = write_shop(tmp_path)
-    done = nocturne(file, "run", "--date", RUN_DATE, "--shards", "3")
-    assert done.returncode == 0, done.stdout[-3000:]
-    profile = load_profile(file)
-    run = last_run(profile)
-    assert run["status"] == "published"
-    log = next((home() / "logs").glob(f"{profile.name}-{RUN_DATE}-*.log")).read_text()
-    assert sum("-m jobs.generate" in line for line in log.splitlines()) == 3
-    db = connect(profile)
-    assert db.sql("select count(distinct user_id) from rankings").fetchall() == [(run["users"],)]
-    shown = nocturne(file, "show", "user", "../../etc")
-    assert shown.returncode == 0
-    assert "user ../../etc" in shown.stdout
 
 
 def test_a_night_before_all_events_publishes_nothing(tmp_path: Path):

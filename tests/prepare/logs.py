@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
 
 from jobs.contracts import contract
 
-START = datetime(2024, 3, 1)
+START = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def frame(spark, contract_name: str, rows: list[tuple]):
+    """Rows as a DataFrame of a contract, through Arrow: plain Python rows would start Python workers for every action."""
+    schema = contract(contract_name).arrow()
+    table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
+    return spark.createDataFrame(table, contract(contract_name).spark().toNullable())
 
 
 def items(spark, *rows: tuple):
     """(item, tags) or (item, tags, title); the title is the item's id in capitals."""
     full = [(row[0], row[2] if len(row) > 2 else row[0].upper(), row[1], None, None) for row in rows]
-    return spark.createDataFrame(full, contract("items").spark().toNullable())
+    return frame(spark, "items", full)
 
 
 def events(spark, *rows: tuple):
@@ -26,4 +35,4 @@ def events(spark, *rows: tuple):
         time = START + timedelta(days=place if day is None else day)
         likes = value is not None and value >= 4, value is not None and value <= 2
         full.append((f"e{place}", user, item, time, None if value is None else float(value), None, *likes))
-    return spark.createDataFrame(full, contract("events").spark().toNullable())
+    return frame(spark, "events", full)

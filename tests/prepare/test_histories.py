@@ -8,7 +8,7 @@ from jobs.errors import InputError
 from jobs.prepare.histories import describe, select_users, user_histories
 from jobs.profile import Night
 from tests.data.inputs import write_lines
-from tests.prepare.logs import events, items
+from tests.prepare.logs import events, frame, items
 
 ITEMS = [("a", ["x"]), ("b", []), ("c", ["x", "y"])]
 LOG = [("u", "a", 5), ("v", "b"), ("u", "b", 1), ("u", "c"), ("v", "a", 3)]
@@ -104,10 +104,8 @@ def test_an_event_beyond_the_history_changes_the_hash(spark):
 
 
 def test_a_word_that_moves_from_the_tags_to_the_text_changes_the_hash(spark):
-    from jobs.contracts import contract
-
     rows = [("a", "A", ["word"], None, None)], [("a", "A", [], None, "word")]
-    catalogues = [spark.createDataFrame(row, contract("items").spark().toNullable()) for row in rows]
+    catalogues = [frame(spark, "items", row) for row in rows]
     assert len({hashes(spark, events(spark, ("u", "a")), each)["u"] for each in catalogues}) == 2
 
 
