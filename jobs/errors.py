@@ -1,7 +1,7 @@
 """Everything that can go wrong in a way a person can mend, as one small tree.
 
-A message says what was found, where, and what is allowed. `exit_code` is what a job ends with; Airflow does not
-retry a `NocturneError`, because the same inputs would fail again.
+A message says what was found, where, and what is allowed. `exit_code` is what a job ends with: Airflow does not
+retry 3, because the same inputs would fail again, and retries what is `Retryable`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,20 @@ class NocturneError(Exception):
     """Base of all errors that are for the reader; no retry mends them."""
 
     exit_code = 3
+
+
+class Retryable(NocturneError):
+    """The next attempt may go better and goes on from what is committed (75 is EX_TEMPFAIL of sysexits.h)."""
+
+    exit_code = 75
+
+
+class Busy(Retryable):
+    """Another worker has the shard."""
+
+
+class StorageError(Retryable):
+    """What is finished could not be written; the message has the system's reason."""
 
 
 class ProfileError(NocturneError):

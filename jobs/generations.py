@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import contract
+from jobs.manifest import DECODE_COST, Past
 from jobs.profile import Profile
-from jobs.storage import folders, remove, table_exists
+from jobs.prompts import load_prompt, prompt_names
+from jobs.storage import folders, read_rows, remove, table_exists
 
+NIGHTS = 10  # past ones that tell how fast the model is
+ENOUGH = 20  # calls of a night that tells it
 PER_SUBJECT = 200  # newest answers that travel with a context
 ANSWER = tuple(name for name in contract("generations").names if name not in ("run_id", "run_date"))
 
 
 def results(spark: SparkSession, profile: Profile, run_date: str) -> DataFrame | None:
-    """All rows that workers have committed for a night; None where there is none."""
+    """All rows that workers have committed for a night; None where there is none.
+
+    Chunks are named by the sha256 of their bytes (jobs.generate.chunks): what is not what its name says is left out.
+    """
     path = f"{profile.work(run_date)}/results"
     if not folders(path):
         return None
-    rows = spark.read.schema(contract("results").spark().toNullable()).option("recursiveFileLookup", True)
-    return rows.option("pathGlobFilter", "*.parquet").parquet(path)
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("pathGlobFilter", "chunk-*.parquet")
+    name = F.regexp_extract("path", r"chunk-([0-9a-f]{64})\.parquet$", 1)
+    whole = files.load(path).where(F.sha2("content", 256) == name).select("path")
+    chunks = [row["path"] for row in whole.collect()]  # a file for some hundred users
+    if not chunks:
+        return None
+    return spark.read.schema(contract("results").spark().toNullable()).parquet(*chunks)
 
 
 def calls(rows: DataFrame, run_id: str, run_date: str) -> DataFrame:
@@ -30,8 +44,8 @@ def calls(rows: DataFrame, run_id: str, run_date: str) -> DataFrame:
     return once.select(*ANSWER, F.lit(run_id).alias("run_id"), F.lit(run_date).cast("date").alias("run_date"))
 
 
-def remember(spark: SparkSession, profile: Profile, new: DataFrame) -> None:
-    """Add calls to `generations`; a call that is there stays as it is, unless it had failed."""
+def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: bool = False) -> None:
+    """Add calls to `generations`; a call that is there stays as it is, unless it had failed or `replace` says so."""
     from delta.tables import DeltaTable
 
     path = profile.table("generations")
@@ -40,7 +54,7 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame) -> None:
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
         return
     merge = DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
-    merge.whenMatchedUpdateAll("old.status = 'failed'").whenNotMatchedInsertAll().execute()
+    merge.whenMatchedUpdateAll(None if replace else "old.status = 'failed'").whenNotMatchedInsertAll().execute()
 
 
 def salvage(spark: SparkSession, profile: Profile) -> int:
@@ -55,13 +69,13 @@ def salvage(spark: SparkSession, profile: Profile) -> int:
     return found
 
 
-def known(spark: SparkSession, profile: Profile, contexts: DataFrame) -> DataFrame:
-    """user_id and `known`: answers about the user or the user's candidates that may serve again.
+def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: bool = False) -> DataFrame:
+    """user_id and `known`: answers about the user or the user's candidates that may serve again; none with `force`.
 
     `contexts` has user_id and candidates.
     """
     path = profile.table("generations")
-    if not table_exists(path):
+    if force or not table_exists(path):
         return contexts.select("user_id", F.array().alias("known"))
     usable = spark.read.format("delta").load(path).where("status != 'failed'")
     newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
@@ -71,3 +85,25 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame) -> DataFra
     items = contexts.select("user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject"))
     found = users.unionByName(items).join(answers, ["subject_type", "subject"], how="left")
     return found.groupBy("user_id").agg(F.collect_list("answer").alias("known"))
+
+
+def past(spark: SparkSession, profile: Profile) -> Past:
+    """What the last nights with the same model settings tell of what calls cost."""
+    path = profile.table("generations")
+    if not table_exists(path):
+        return Past()
+    limits = {name: prompt.sampling.max_tokens for name in prompt_names() if (prompt := load_prompt(name)).sampling}
+    written = spark.read.format("delta").load(path).where(F.col("prompt_name").isin(*limits)).groupBy("prompt_name")
+    rows = written.agg(F.count("*").alias("n"), F.sum("output_tokens").alias("tokens")).collect()
+    most = sum(row["n"] * limits[row["prompt_name"]] for row in rows)
+    runs = sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
+    speeds = [speed for row in runs if (speed := _speed(row))]
+    return Past(written_share=sum(row["tokens"] for row in rows) / most if most else None, work_per_second=speeds[-NIGHTS:])
+
+
+def _speed(run: dict[str, Any]) -> float | None:
+    """Work a second of a night that made enough calls to tell."""
+    seconds = dict(run["stage_seconds"] or ()).get("generate")
+    if not seconds or (run["calls_new"] or 0) < ENOUGH:
+        return None
+    return float(run["prompt_tokens"] - run["cached_tokens"] + DECODE_COST * run["output_tokens"]) / seconds

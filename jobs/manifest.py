@@ -6,13 +6,31 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from jobs.errors import NotFound
+from jobs.errors import InputError, NotFound
 from jobs.profile import Profile
+from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
+
+DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
+
+
+class Past(BaseModel):
+    """What earlier nights tell of the next one's cost.
+
+    `written_share` is written tokens over those that answers might have had; `work_per_second` by night is computed
+    prompt tokens plus `DECODE_COST` of each written one over generate's seconds.
+    """
+
+    written_share: float | None = None
+    work_per_second: list[float] = []
 
 
 class Manifest(BaseModel):
-    """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before."""
+    """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
+
+    `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
+    refuses. `force` asks the model again for what is known.
+    """
 
     run_id: str
     run_date: date
@@ -21,6 +39,9 @@ class Manifest(BaseModel):
     shards: list[int]
     counts: dict[str, dict[str, int]]
     release_before: str | None
+    made_with: dict[str, str] = {}
+    force: bool = False
+    past: Past = Past()
     seconds: dict[str, float]
 
     @property
@@ -37,6 +58,16 @@ class Manifest(BaseModel):
     def rows_rejected(self) -> int:
         """Records in `rejected`."""
         return self.rows_in - self.rows_later - sum(reasons.get("valid", 0) for reasons in self.counts.values())
+
+    def refuse_changed(self, now: dict[str, str]) -> None:
+        """Refuse to go on with anything but what contexts were made with.
+
+        Raises:
+            InputError: names what differs.
+        """
+        differs = [name for name, digest in now.items() if self.made_with.get(name, digest) != digest]
+        if gone := differs + [name for name in self.made_with if name not in now]:
+            raise InputError(f"changed since prepare: {', '.join(gone)}; start the night of {self.run_date} again")
 
     def write(self, profile: Profile) -> None:
         write_json(_path(profile, str(self.run_date)), self.model_dump(mode="json"))
@@ -55,6 +86,12 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
         return manifest
     except FileNotFoundError as error:
         raise NotFound(f"{_path(profile, run_date)} is missing: prepare has not finished for {run_date}") from error
+
+
+def made_with(profile: Profile, model: str | None) -> dict[str, str]:
+    """Digests of what a user's outputs depend on beside the data: the profile, each prompt and, where known, the model."""
+    prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
+    return {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})
 
 
 def _path(profile: Profile, run_date: str) -> str:

@@ -82,6 +82,18 @@ class Items(Table):
         return {ours: theirs for ours, theirs in roles.items() if theirs}
 
 
+class Endpoint(Table):
+    """A server that speaks OpenAI's completions API and takes prompts as tokens: vLLM's, SGLang's, llama.cpp's."""
+
+    url: Annotated[str, Field(pattern="^https?://")]  # up to and with /v1
+    serves: Name | None = None  # the model's name there; default: path or name
+    key_env: Name = "OPENAI_API_KEY"  # the environment variable that holds the key, if the server wants one
+    concurrency: Count = 64  # requests at once
+    retries: Annotated[int, Field(ge=0)] = 6  # of a request, with growing pauses or the server's Retry-After
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0  # of one try
+    kv_tokens: Count = 200_000  # that the server can keep at once: how much the users in flight may fill
+
+
 class Model(Table):
     """The language model and what its engine is started with."""
 
@@ -89,13 +101,16 @@ class Model(Table):
     name: Name | None = None  # a name vLLM resolves itself
     revision: Name | None = None
     max_model_len: Annotated[int, Field(ge=256)] = 2048
-    engine: Literal["vllm", "fake"] = "vllm"  # fake: deterministic, for tests of everything else
+    engine: Literal["vllm", "openai", "fake"] = "vllm"  # fake: deterministic, for tests of everything else
     options: dict[str, str | int | float | bool] = {}  # passed on to vLLM as they are
+    endpoint: Endpoint | None = None  # for engine = "openai"; path or name then say whose tokenizer it has
 
     @model_validator(mode="after")
     def one_place(self) -> Self:
         if (self.path is None) == (self.name is None):
             raise ValueError("exactly one of path and name is needed")
+        if (self.engine == "openai") != (self.endpoint is not None):
+            raise ValueError("[model.endpoint] is needed exactly for engine openai")
         return self
 
     @property
@@ -109,6 +124,14 @@ class Model(Table):
         return f"{self.name or self.path}@{self.revision or ''}"
 
 
+class Budget(Table):
+    """What a night's calls to the model may cost; users beyond it get templates until the next night."""
+
+    calls: Annotated[int, Field(ge=0)] | None = None
+    tokens: Annotated[int, Field(ge=0)] | None = None  # read and written
+    seconds: Annotated[float, Field(ge=0)] | None = None  # of a shard's worker, in all its attempts
+
+
 class Night(Table):
     """What a night makes for each user, and within which limits."""
 
@@ -117,11 +140,12 @@ class Night(Table):
     history_length: Count = 50  # most recent events a context keeps
     explanations: Annotated[int, Field(ge=0)] = 3  # of the list's first items that the model explains; templates beyond
     scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
-    users_in_flight: Count = 16  # in one worker; so many histories should fit its KV cache
     cold_events: Annotated[int, Field(ge=0)] = 5  # users with fewer events are marked cold
     shards: Annotated[int, Field(ge=1, le=4096)] = 1
     chunk_users: Count = 16  # finished users are committed after so many ...
     chunk_seconds: Annotated[float, Field(gt=0)] = 30.0  # ... or so long
+    stall_seconds: Annotated[float, Field(gt=0)] = 600.0  # without any progress of the engine end a worker
+    budget: Budget = Budget()
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches
     allow_consumed: bool = False
     model_weight: Annotated[float, Field(ge=0)] = 0.0  # of the model's standardized score; 0: lists say `retrieval`
@@ -131,6 +155,9 @@ class Night(Table):
         if self.list_length > self.candidates:
             raise ValueError(f"list_length {self.list_length} is more than candidates {self.candidates}")
         return self
+
+
+SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says
 
 
 class Storage(Table):
@@ -193,7 +220,7 @@ class Profile(Content):
             "events": self.events.model_dump(exclude={"path", "format"}),
             "items": self.items.model_dump(exclude={"path", "format"}),
             "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
-            "night": self.night.model_dump(exclude={"shards", "users_in_flight", "chunk_users", "chunk_seconds"}),
+            "night": self.night.model_dump(exclude=set(SIZES)),
         }
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
+from unicodedata import category
 
 import yaml
 from jinja2 import StrictUndefined, TemplateError
@@ -22,7 +23,24 @@ from jobs.errors import PromptError
 from jobs.home import PROMPTS
 
 SECTION = re.compile(r"^# (system|user|assistant)\s*$", re.MULTILINE)
-ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+LONGEST = 600  # characters that one value may fill in
+
+
+def in_place(value: Any) -> Any:
+    """A value as it stands in a prompt: on one line, without characters that are not seen, and not endless.
+
+    Unseen are Unicode's control and format characters: bidirectional marks, zero-width ones but the joiner of emoji
+    and of scripts that need it, byte order marks, tags.
+    """
+    if not isinstance(value, str):
+        return value
+    line = re.sub(r"\s+", " ", value)
+    seen = "".join(each for each in line if each in JOINERS or category(each) not in ("Cc", "Cf", "Cs", "Co"))
+    return seen if len(seen) <= LONGEST else f"{seen[: LONGEST - 1].rstrip()}…"
+
+
+JOINERS = "\u200c\u200d"
+ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=in_place)
 
 
 @dataclass(frozen=True)
@@ -46,16 +64,27 @@ class Sampling(BaseModel):
 
 
 class Prompt(BaseModel):
-    """One file of prompts/. `output` is the answer's JSON schema; for `score` the body ends where the continuation starts."""
+    """One file of prompts/. `output` is the answer's JSON schema; for `score` the body ends where the continuation starts.
+
+    Another `version` or `salt` asks everyone again; a salt is for asking again what has not changed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: int = Field(ge=1)
-    task: Literal["complete", "score"]
+    task: Literal["complete", "score", "choose"]
     output: dict[str, Any]
     sampling: Sampling | None = None
+    salt: str = ""
     body: str
+
+    @property
+    def structured(self) -> Literal["json", "choice"] | None:
+        """How `output` constrains what a completion may be: JSON of that shape, one of some strings, or any text."""
+        if self.task != "complete":
+            return None
+        return "json" if self.output.get("type") == "object" else "choice" if "enum" in self.output else None
 
     def render(self, **variables: Any) -> tuple[Message, ...]:
         """The conversation, filled in.
@@ -110,7 +139,6 @@ def prompt_names() -> list[str]:
 
 
 @functools.cache
-def prompts_digest() -> str:
-    """Hash of all prompts: part of every context's hash, so that an edited prompt reaches every user."""
-    prompts = [load_prompt(name).model_dump() for name in prompt_names()]
-    return hashlib.sha256(json.dumps(prompts, sort_keys=True).encode()).hexdigest()
+def prompt_digest(name: str) -> str:
+    """Hash of a prompt's file as it is understood."""
+    return hashlib.sha256(json.dumps(load_prompt(name).model_dump(), sort_keys=True).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import pyarrow as pa
@@ -23,15 +24,22 @@ def write_json(path: str, content: Any) -> None:
     """Write `content` so that a reader finds the old file or the whole new one."""
     files, place = filesystem(path)
     files.create_dir(place.rsplit("/", 1)[0], recursive=True)
-    with files.open_output_stream(f"{place}.part") as stream:
+    part = f"{place}.{uuid.uuid4().hex}.part"
+    with files.open_output_stream(part) as stream:
         stream.write(json.dumps(content, indent=1, default=str).encode())
-    files.move(f"{place}.part", place)
+    files.move(part, place)
 
 
 def read_json(path: str) -> Any:
     files, place = filesystem(path)
     with files.open_input_stream(place) as stream:
         return json.loads(stream.read())
+
+
+def delete(path: str) -> None:
+    """Remove a file that is there."""
+    files, place = filesystem(path)
+    files.delete_file(place)
 
 
 def folders(path: str) -> list[str]:
@@ -75,6 +83,6 @@ def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str 
     path = delta_uri(profile.table(table))
     if key and table_exists(path):
         value = str(rows[0][key]).replace("'", "''")
-        write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'")
+        write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'", schema_mode="merge")
     else:
-        write_deltalake(path, data, mode="append")
+        write_deltalake(path, data, mode="append", schema_mode="merge")

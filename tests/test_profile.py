@@ -57,7 +57,7 @@ def message(file) -> str:
         ({"model": {"name": "m", "path": "p"}}, ["model: exactly one of path and name is needed"]),
         ({"model": {"engine": "fake"}}, ["model: exactly one of path and name is needed"]),
         ({"model": MODEL | {"max_model_len": 100}}, ["model.max_model_len", "256", "100"]),
-        ({"model": MODEL | {"engine": "llama"}}, ["model.engine", "'vllm' or 'fake'", "'llama'"]),
+        ({"model": MODEL | {"engine": "llama"}}, ["model.engine", "'vllm', 'openai' or 'fake'", "'llama'"]),
     ],
 )
 def test_a_bad_key_is_named_with_its_value_and_what_is_allowed(tmp_path, tables, parts):
@@ -167,7 +167,7 @@ def test_where_the_model_is(tmp_path, monkeypatch, model, expected):
     [
         ({}, True),
         ({"night": {"shards": 7}}, True),
-        ({"night": {"users_in_flight": 7, "chunk_users": 7, "chunk_seconds": 7.0}}, True),
+        ({"night": {"stall_seconds": 7.0, "budget": {"calls": 7}, "chunk_users": 7, "chunk_seconds": 7.0}}, True),
         ({"events": {"path": "elsewhere.csv"}}, True),
         ({"events": {"format": "json"}}, True),
         ({"storage": {"warehouse": "elsewhere"}}, True),

@@ -1,6 +1,7 @@
 """Prompt files: what is shipped loads, what is wrong is said, what is filled in stays text."""
 
 from pathlib import Path
+from unicodedata import category
 
 import jsonschema
 import pytest
@@ -10,7 +11,7 @@ from jinja2 import meta
 
 from jobs import prompts
 from jobs.errors import PromptError
-from jobs.prompts import ENVIRONMENT, Message, load_prompt, prompt_names, prompts_digest
+from jobs.prompts import ENVIRONMENT, Message, load_prompt, prompt_digest, prompt_names
 
 GOOD = """---
 name: greet
@@ -36,10 +37,10 @@ def folder(tmp_path, monkeypatch) -> Path:
     """An empty folder of prompts; what others were loaded from is forgotten before and after."""
     monkeypatch.setattr(prompts, "PROMPTS", tmp_path)
     load_prompt.cache_clear()
-    prompts_digest.cache_clear()
+    prompt_digest.cache_clear()
     yield tmp_path
     load_prompt.cache_clear()
-    prompts_digest.cache_clear()
+    prompt_digest.cache_clear()
 
 
 def write(folder: Path, text: str) -> None:
@@ -74,7 +75,7 @@ def test_rendering(folder):
         ("version: 2", "version: 0", "version"),
         ("version: 2", "version: two", "version"),
         ("version: 2\n", "", "version"),
-        ("task: complete", "task: chat", "'complete' or 'score'"),
+        ("task: complete", "task: chat", "'complete', 'score' or 'choose'"),
         ("{max_tokens: 5}", "{max_tokens: 5, top_k: 3}", "top_k"),
         ("{max_tokens: 5}", "{temperature: 1}", "max_tokens"),
         ("{max_tokens: 5}", "{max_tokens: 5, temperature: -1}", "temperature"),
@@ -132,14 +133,39 @@ def test_a_hostile_variable_stays_text(folder, hostile):
     write(folder, GOOD)
     messages = load_prompt("greet").render(names=[hostile], loudly=False)
     assert [message.role for message in messages] == ["system", "user", "assistant"]
-    assert messages[1].content == f"Greet {hostile}"
+    assert messages[1].content == "Greet " + " ".join(hostile.split())
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-def test_any_title_stays_text(title):
+@given(st.text(st.characters(), min_size=1))
+def test_any_title_stays_in_its_place(title):
     body = "# user\nbegin {{ title }} end\n# assistant\n"
     prompt = prompts.Prompt(name="p", version=1, task="score", output={}, body=body)
-    assert prompt.render(title=title) == (Message("user", f"begin {title} end"), Message("assistant", ""))
+    user, assistant = prompt.render(title=title)
+    assert (user.role, assistant) == ("user", Message("assistant", ""))
+    assert user.content.startswith("begin ") and user.content.endswith(" end")
+    assert len(user.content.splitlines()) == 1
+    assert not {category(each) for each in user.content} & {"Cc", "Cs", "Co"}
+    seen = [each for each in title if category(each)[0] in "LNP"][:300]
+    assert [each for each in user.content[6:-4] if category(each)[0] in "LNP"][:300] == seen
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("a\u202ereversed\u202c", "areversed"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("tag\U000e0041\U000e007f", "tag"),
+        ("bell\x07 \x1b[31mred", "bell [31mred"),
+        ("two\nlines\r\n\u2028three", "two lines three"),
+        ("family \U0001f468\u200d\U0001f469", "family \U0001f468\u200d\U0001f469"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("x" * 601, "x" * 599 + "…"),
+        (2, "2"),
+    ],
+)
+def test_what_is_not_seen_is_taken_out(title, shown):
+    prompt = prompts.Prompt(name="p", version=1, task="score", output={}, body="# user\n{{ title }}\n")
+    assert prompt.render(title=title)[0].content == shown
 
 
 def test_a_template_cannot_reach_into_python(folder):
@@ -151,8 +177,8 @@ def test_a_template_cannot_reach_into_python(folder):
 @pytest.mark.parametrize(("old", "new"), [("Be kind", "Be brief"), ("version: 2", "version: 3"), ("5}", "6}")])
 def test_the_digest_changes_with_every_edit(folder, old, new):
     write(folder, GOOD)
-    before = prompts_digest()
+    before = prompt_digest("greet")
     load_prompt.cache_clear()
-    prompts_digest.cache_clear()
+    prompt_digest.cache_clear()
     write(folder, GOOD.replace(old, new))
-    assert prompts_digest() != before
+    assert prompt_digest("greet") != before

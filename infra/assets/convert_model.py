@@ -1,6 +1,5 @@
 """The embedded GGUF model as a model folder that vLLM loads: convert_model.py GGUF FOLDER (llm runtime)."""
 
-import hashlib
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 
 def convert(gguf: Path, folder: Path) -> None:
-    """Write the weights, dequantized to bfloat16, their digest, and the tokenizer with its chat template."""
+    """Write the weights, dequantized to bfloat16, and the tokenizer with its chat template."""
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     dequantized = GgufConfig(gguf_file=gguf.name, dequantize=True)
     model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=dequantized, dtype=torch.bfloat16)
@@ -19,15 +18,6 @@ def convert(gguf: Path, folder: Path) -> None:
     if not tokenizer.chat_template:
         raise SystemExit(f"{gguf}: no chat template")
     tokenizer.save_pretrained(folder)
-    (folder / "digest").write_text(digest(folder) + "\n")
-
-
-def digest(folder: Path) -> str:
-    """sha256, in hex, over the bytes of the weight files in the order of their names."""
-    hashed = hashlib.sha256()
-    for weights in sorted(folder.glob("*.safetensors")):
-        hashed.update(weights.read_bytes())
-    return hashed.hexdigest()
 
 
 if __name__ == "__main__":

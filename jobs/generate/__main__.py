@@ -2,7 +2,8 @@
 
     python -m jobs.generate --profile FILE --run-date 2016-10-17 --run-id ID --shard 0
 
-Started again it goes on where it was: committed users are kept, their calls never repeated.
+Started again it goes on where it was: committed users are kept, their calls never repeated. Exit codes: 0 done; 3 no
+retry helps; 75 the next attempt goes on (another worker, engine or storage down); 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from datetime import date
 from jobs.errors import NotFound, run_main
 from jobs.generate.engine import Engine
 from jobs.generate.fake_engine import FakeEngine
-from jobs.generate.vllm_engine import VllmEngine, model_digest
+from jobs.generate.openai_engine import OpenAIEngine
+from jobs.generate.vllm_engine import VllmEngine
 from jobs.generate.worker import Worker
-from jobs.manifest import read_manifest
+from jobs.manifest import made_with, read_manifest
 from jobs.profile import Model, load_profile
 from jobs.progress import Progress
 from jobs.storage import write_json
+from jobs.weights import model_digest
 
 
 def parse() -> argparse.Namespace:
@@ -39,17 +42,25 @@ def main() -> None:
     manifest = read_manifest(profile, run_date, arguments.run_id)
     if arguments.shard not in manifest.shards:
         raise NotFound(f"shard {arguments.shard} has no contexts for {run_date}; there are {manifest.shards}")
-    worker = Worker(profile, run_date, arguments.shard, make_engine(profile.model, progress), progress)
+    digest = model_digest(profile.model)
+    manifest.refuse_changed(made_with(profile, digest))
+    worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
     worker.run()
-    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", {"seconds": progress.seconds})
+    told = {"seconds": worker.seconds, "refused": worker.counts["refused"]}
+    predicted = worker.predicted.columns() if worker.predicted else {}
+    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", told | {"predicted": predicted})
     print(json.dumps({"shard": arguments.shard, **worker.counts}))
 
 
-def make_engine(model: Model, progress: Progress) -> Engine:
+def make_engine(model: Model, digest: str, progress: Progress) -> Engine:
     """The engine that the profile asks for."""
-    if model.engine == "fake":
-        return FakeEngine(model.max_model_len)
-    return VllmEngine(model, model_digest(model), progress)
+    match model.engine:
+        case "fake":
+            return FakeEngine(model.max_model_len)
+        case "openai":
+            return OpenAIEngine(model, digest)
+        case _:
+            return VllmEngine(model, digest, progress)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from jobs.errors import Retryable
 from jobs.prompts import Message, Sampling
 
 
-class EngineDown(Exception):
+class EngineDown(Retryable):
     """The engine itself cannot answer anyone: the worker ends, and its retry goes on from what is committed."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an engine returns: `text` of a completion or `nats` of a score, tokens as it counted them.
+    """What an engine returns: `text` of a completion, `nats` of a score or `labels` of a choice; tokens as it counted them.
 
     `error` says why there is no answer; a failed request never takes another one along.
     """
 
     text: str | None = None
     nats: float | None = None
+    labels: dict[str, float] | None = None
     finish_reason: str | None = None
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -33,6 +35,11 @@ class Engine(Protocol):
 
     model: str  # digest of the weights; part of every call's id
     max_model_len: int  # tokens of prompt and answer together
+    beats: int  # grows whenever the engine gets anywhere; what a watchdog watches
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens whose keys and values it can keep at once: how much the users in flight may fill."""
 
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         """The conversation in the model's chat template, up to where the model speaks.
@@ -44,7 +51,15 @@ class Engine(Protocol):
         """Plain text as tokens, no special ones among them."""
 
     async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
-        """Continue `prompt`; an object `schema` constrains the answer to JSON of that shape."""
+        """Continue `prompt`. A `schema` of type object constrains the answer to JSON of that shape, an enum to its strings."""
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
-        """`nats`: the sum over `continuation` of log p(token | prompt, tokens before it)."""
+        """`nats`: the sum over `continuation` of log p(token | prompt, the tokens before it), in nats, at temperature 1.
+
+        With a prompt that holds a user's history, minus the same with one that does not, it is what the history adds.
+        """
+
+    async def choose(self, prompt: tuple[int, ...], labels: tuple[str, ...]) -> Reply:
+        """`labels`: for each label its log p(label | prompt) in nats, from one step, over the whole vocabulary at
+        temperature 1 and so not summing to one; each must be one token. exp(a) / (exp(a) + exp(b)) compares two.
+        """

@@ -18,6 +18,8 @@ class FakeEngine:
         self.max_model_len = max_model_len
         self.answer = answer
         self.requests = 0
+        self.beats = 0
+        self.kv_tokens = 20_000
 
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         return self.encode_text("\x00".join(f"{message.role}\x01{message.content}" for message in messages))
@@ -28,10 +30,19 @@ class FakeEngine:
 
     async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
         self.requests += 1
+        self.beats += 1
         text = self.answer or f"This answer has no name in it, only {'very ' * (sum(prompt) % 3)}plain words."
-        return Reply(text, None, "stop", len(prompt), 0, len(text.split()))
+        return Reply(text=text, finish_reason="stop", prompt_tokens=len(prompt), output_tokens=len(text.split()))
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
         self.requests += 1
+        self.beats += 1
         nats = -((sum(prompt) + sum(continuation)) % 997) / 100
-        return Reply(None, nats, "length", len(prompt) + len(continuation), 0, 1)
+        tokens = len(prompt) + len(continuation)
+        return Reply(nats=nats, finish_reason="length", prompt_tokens=tokens, output_tokens=1)
+
+    async def choose(self, prompt: tuple[int, ...], labels: tuple[str, ...]) -> Reply:
+        self.requests += 1
+        self.beats += 1
+        logprobs = {label: -((sum(prompt) + sum(self.encode_text(label))) % 97) / 10 for label in labels}
+        return Reply(labels=logprobs, finish_reason="length", prompt_tokens=len(prompt), output_tokens=1)

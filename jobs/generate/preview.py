@@ -11,26 +11,16 @@ import asyncio
 import pyarrow.dataset as ds
 
 from jobs.errors import NotFound, PromptError, run_main
-from jobs.generate.context import Context, Generation
+from jobs.generate.context import Context
 from jobs.generate.programs import personalize
-from jobs.generate.session import Memory, Session
+from jobs.generate.rehearsal import rehearse
+from jobs.generate.session import Memory
+from jobs.generate.tokens import Tokenizer
 from jobs.generate.vllm_engine import VllmEngine
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.prompts import Prompt, prompt_names
+from jobs.prompts import prompt_names
 from jobs.storage import filesystem
-
-
-class Preview(Session):
-    """A session that notes what it is asked and gets no answer."""
-
-    def __init__(self, memory: Memory, user: Context) -> None:
-        super().__init__(memory, user, ())
-        self.sent: list[tuple[str, tuple[int, ...]]] = []
-
-    async def _ask(self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Generation:
-        self.sent.append((prompt.name, tokens + tail))
-        return Generation("", prompt.task, subject, kind, prompt.name, prompt.version, "", "failed", None, None, 0, 0, 0)
 
 
 def main() -> None:
@@ -45,9 +35,9 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     user = find_context(profile, arguments.user, arguments.nights)
     engine = VllmEngine(profile.model, "", Progress("preview"))
-    session = Preview(Memory(engine), user)
-    asyncio.run(personalize(user, session, profile))
-    sent = [engine.decode(tokens) for name, tokens in session.sent if name == arguments.prompt]
+    asked = asyncio.run(rehearse(lambda user, ask: personalize(user, ask, profile), user, Memory(engine))).asked
+    tokens = [each.tokens + each.tail for each in asked if each.prompt.name == arguments.prompt]
+    sent = [Tokenizer(profile.model).decode(each) for each in tokens]
     if not sent:
         raise PromptError(f"the program asks {arguments.prompt!r} nothing about user {arguments.user!r}")
     print("\n--------\n".join(sent))

@@ -52,6 +52,8 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
         "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(chain.from_iterable(cited))],
         "calls": [vars(call) for call in ask.made],
         "calls_cached": ask.cached,
+        "calls_refused": ask.refused,
+        "settled": ask.settled,
         "fallbacks": [reason for words in (summary, *told) for reason in words.checks[:1]],
     }
 

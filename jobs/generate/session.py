@@ -1,35 +1,33 @@
 """What a user program holds: it asks, and every answer comes once, from memory where it is known, and is recorded.
 
-A call's id is the hash of everything that determines its answer: the prompt as tokens, the continuation, the model's
-digest, sampling and output schema. Known answers come with the user's context; equal calls in flight are joined.
+Known answers come with the user's context; equal calls in flight are joined; what is over budget is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-import jsonschema
-
+from jobs.generate.budget import Purse
+from jobs.generate.calls import REPAIR, UNPAID, USABLE, Request, fitted, judge, objection, written
 from jobs.generate.context import Context, Generation
 from jobs.generate.engine import Engine, EngineDown, Reply
-from jobs.prompts import Prompt, load_prompt
+from jobs.prompts import Message, Prompt, load_prompt
 
-USABLE = ("ok", "repaired")
-SHARED = 50_000  # answers a worker keeps for whoever asks the same
+SHARED = 4096  # answers a worker keeps for whoever asks the same
 
 
 class Memory:
     """Answers by id, shared by all users of a worker: what is in flight, and the latest `SHARED` of what is answered."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, purse: Purse | None = None) -> None:
+        self.engine, self.purse = engine, purse
         self.shared: dict[str, asyncio.Future[Generation]] = {}
-        self.counts = dict.fromkeys(("users", "new", "cached", "failed", "prompt", "prefix", "output", "fallbacks"), 0)
+        self.waiting = 0  # requests that the engine has not answered
+        names = ("users", "new", "cached", "failed", "refused", "prompt", "prefix", "output", "fallbacks")
+        self.counts = dict.fromkeys(names, 0)
 
     def count(self, answer: Generation) -> None:
         """Add a new answer to the figures that progress shows."""
@@ -48,113 +46,154 @@ class Memory:
 
 
 class Session:
-    """One user's calls. `made` are the calls this user was the first to need, `cached` counts the others."""
+    """One user's calls. `made` are the calls this user was the first to need, `cached` counts the others.
 
-    def __init__(self, memory: Memory, user: Context, known: Iterable[Generation]) -> None:
+    `settled` is False once a call was left without an answer: the user is asked about again on the next night.
+    With `quarantined`, a reason, nothing is sent: every call fails with it.
+    """
+
+    def __init__(self, memory: Memory, user: Context, known: Iterable[Generation], quarantined: str | None = None) -> None:
         self.user = user
         self.made: list[Generation] = []
         self.cached = 0
+        self.refused = 0
+        self.settled = True
         self._memory = memory
         self._engine = memory.engine
-        self._known = {answer.generation_id: answer for answer in known if answer.status != "failed"}
+        self._known = {answer.generation_id: answer for answer in known if answer.status not in UNPAID}
+        self._quarantined = quarantined
 
     async def complete(self, name: str, **variables: Any) -> Generation:
         """The answer to prompt `name` about this user."""
-        prompt = load_prompt(name)
-        assert prompt.sampling
-        tokens = self._fit(prompt, variables, prompt.sampling.max_tokens)
-        return await self._ask(prompt, "user", self.user.user_id, tokens, ())
+        return await self._answer(self._request(load_prompt(name), variables))
 
     async def score(self, name: str, continuation: str, item_id: str | None = None, **variables: Any) -> Generation:
         """Log-likelihood of `continuation` after prompt `name`; about `item_id` alone where one is given."""
-        prompt = load_prompt(name)
         tail = self._engine.encode_text(continuation)
-        tokens = self._fit(prompt, variables, len(tail) + 1)
-        subject = ("item", item_id) if item_id is not None else ("user", self.user.user_id)
-        return await self._ask(prompt, *subject, tokens, tail)
+        return await self._answer(self._request(load_prompt(name), variables, item_id, tail=tail))
 
-    def _fit(self, prompt: Prompt, variables: dict[str, Any], spare: int) -> tuple[int, ...]:
-        """The prompt as tokens; too long, `history` loses whole events from the oldest until `spare` tokens are left."""
-        while True:
-            tokens = self._engine.encode(prompt.render(**variables))
-            over = len(tokens) + spare - self._engine.max_model_len
-            if over <= 0 or not variables.get("history"):
-                return tokens
-            history = variables["history"]
-            each = max(1, len(tokens) // len(history))
-            variables = variables | {"history": history[max(1, over // (2 * each)) :]}
+    async def choose(self, name: str, labels: tuple[str, ...], **variables: Any) -> Generation:
+        """Log-probability of each label as the next token after prompt `name`, as JSON."""
+        return await self._answer(self._request(load_prompt(name), variables, labels=labels))
 
-    async def _ask(self, prompt: Prompt, kind: str, subject: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Generation:
-        name = call_id(prompt, self._engine.model, tokens, tail)
-        if name in self._memory.shared:
+    def _request(
+        self,
+        prompt: Prompt,
+        variables: dict[str, Any],
+        item_id: str | None = None,
+        tail: tuple[int, ...] = (),
+        labels: tuple[str, ...] = (),
+    ) -> Request:
+        subject = ("user", self.user.user_id) if item_id is None else ("item", item_id)
+        request = Request(prompt, self._engine.model, *subject, (), (), tail, labels)
+        most = self._engine.max_model_len - request.room
+        messages, tokens = fitted(prompt, variables, self._engine.encode, most)
+        return replace(request, messages=messages, tokens=tokens)
+
+    async def _answer(self, request: Request) -> Generation:
+        answer = await self._ask(request)
+        self.settled = self.settled and answer.status not in UNPAID
+        return answer
+
+    async def _ask(self, request: Request) -> Generation:
+        if self._quarantined is not None:
+            return unanswered(request, "failed", self._quarantined)
+        if request.id in self._memory.shared:
             self.cached += 1
-            return await self._memory.shared[name]
-        future = self._memory.expect(name)
-        if name in self._known:
+            return await self._memory.shared[request.id]
+        if request.id in self._known:
             self.cached += 1
-            future.set_result(self._known[name])
-            return self._known[name]
+            return self._known[request.id]
+        future = self._memory.expect(request.id)
         try:
-            reply = await self._send(prompt, tokens, tail)
-        except EngineDown as error:
-            future.set_exception(error)
-            future.exception()  # whoever waits for it is told; if nobody does, it is no unseen error
+            answer = await self._pay(request)
+        except BaseException as error:  # whoever waits for it is told; if nobody does, it is no unseen error
+            future.set_exception(error if isinstance(error, EngineDown) else EngineDown("the worker is stopping"))
+            future.exception()
             raise
-        answer = Generation(
-            generation_id=name,
-            kind=prompt.task,
-            subject=subject,
-            subject_type=kind,
-            prompt_name=prompt.name,
-            prompt_version=prompt.version,
-            model=self._engine.model,
-            status=judge(prompt, reply),
-            finish_reason=reply.finish_reason if reply.error is None else reply.error[:500],
-            output=reply.text if reply.nats is None else repr(reply.nats),
+        future.set_result(answer)
+        if answer.status in UNPAID:
+            del self._memory.shared[request.id]
+        return answer
+
+    async def _pay(self, request: Request) -> Generation:
+        """Send a request within the budget, once more where a structured answer is not valid, and record the answer."""
+        purse, most = self._memory.purse, len(request.tokens) + request.room
+        if most > self._engine.max_model_len:
+            return self._record(request, "too_long", Reply(finish_reason="too_long", prompt_tokens=len(request.tokens)))
+        if purse and (reason := purse.take(most)):
+            self.refused += 1
+            self._memory.counts["refused"] += 1
+            return unanswered(request, "refused", reason)
+        reply = await self._send(request)
+        status = judge(request.prompt, reply)
+        if status == "invalid" and request.prompt.structured:
+            reply, status = await self._repair(request, reply)
+        if purse:
+            purse.settle(most, reply.prompt_tokens + reply.output_tokens)
+        return self._record(request, status, reply)
+
+    async def _repair(self, request: Request, reply: Reply) -> tuple[Reply, str]:
+        """Show the model its answer and what is wrong with it, once; the tokens of both answers count."""
+        reason = REPAIR.format(reason=objection(request.prompt, reply))
+        messages = (*request.messages, Message("assistant", reply.text or "-"), Message("user", reason))
+        again = replace(request, messages=messages, tokens=self._engine.encode(messages))
+        if len(again.tokens) + again.room > self._engine.max_model_len:
+            return reply, "invalid"
+        second = await self._send(again)
+        tokens = {
+            name: getattr(reply, name) + getattr(second, name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")
+        }
+        status = judge(request.prompt, second)
+        return replace(second, **tokens), "repaired" if status == "ok" else status
+
+    async def _send(self, request: Request) -> Reply:
+        prompt = request.prompt
+        self._memory.waiting += 1
+        try:
+            if prompt.task == "choose":
+                reply = await self._engine.choose(request.tokens, request.labels)
+            elif prompt.sampling:
+                reply = await self._engine.complete(request.tokens, prompt.sampling, prompt.output)
+            else:
+                reply = await self._engine.score(request.tokens, request.tail)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"the engine gave {type(reply).__name__} for a reply")
+            return reply
+        except EngineDown:
+            raise
+        except Exception as error:  # whatever an engine throws is this call's end, not the shard's
+            return Reply(prompt_tokens=len(request.tokens), error=f"{type(error).__name__}: {error}")
+        finally:
+            self._memory.waiting -= 1
+
+    def _record(self, request: Request, status: str, reply: Reply) -> Generation:
+        answer = replace(
+            unanswered(request, status, reply.finish_reason if reply.error is None else reply.error[:500]),
+            output=written(reply),
             prompt_tokens=reply.prompt_tokens,
             cached_tokens=reply.cached_tokens,
             output_tokens=reply.output_tokens,
         )
         self.made.append(answer)
         self._memory.count(answer)
-        future.set_result(answer)
-        if answer.status == "failed":
-            del self._memory.shared[name]
         return answer
 
-    async def _send(self, prompt: Prompt, tokens: tuple[int, ...], tail: tuple[int, ...]) -> Reply:
-        spare = prompt.sampling.max_tokens if prompt.sampling else len(tail) + 1
-        if len(tokens) + spare > self._engine.max_model_len:
-            return Reply(finish_reason="too_long", prompt_tokens=len(tokens))
-        try:
-            if prompt.sampling:
-                return await self._engine.complete(tokens, prompt.sampling, prompt.output)
-            return await self._engine.score(tokens, tail)
-        except EngineDown:
-            raise
-        except Exception as error:  # whatever an engine throws is this call's end, not the shard's
-            return Reply(prompt_tokens=len(tokens), error=f"{type(error).__name__}: {error}")
 
-
-def call_id(prompt: Prompt, model: str, tokens: tuple[int, ...], tail: tuple[int, ...]) -> str:
-    """sha256 over all that determines an answer; the same in every process."""
-    sampling = prompt.sampling.model_dump() if prompt.sampling else None
-    parts = [prompt.task, model, tokens, tail, sampling, prompt.output]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def judge(prompt: Prompt, reply: Reply) -> str:
-    """The status of an answer: ok, invalid where it does not keep to the prompt's output schema, too_long or failed."""
-    if reply.error is not None:
-        return "failed"
-    if reply.finish_reason == "too_long":
-        return "too_long"
-    if reply.nats is not None and not math.isfinite(reply.nats):
-        return "invalid"
-    value: Any = reply.text if reply.nats is None else reply.nats
-    if prompt.output.get("type") == "object":
-        try:
-            value = json.loads(reply.text or "")
-        except ValueError:
-            return "invalid"
-    return "ok" if jsonschema.Draft202012Validator(prompt.output).is_valid(value) else "invalid"
+def unanswered(request: Request, status: str, reason: str | None) -> Generation:
+    """A call that got no answer, or has none yet."""
+    return Generation(
+        generation_id=request.id,
+        kind=request.prompt.task,
+        subject=request.subject,
+        subject_type=request.subject_type,
+        prompt_name=request.prompt.name,
+        prompt_version=request.prompt.version,
+        model=request.model,
+        status=status,
+        finish_reason=reason,
+        output=None,
+        prompt_tokens=0,
+        cached_tokens=0,
+        output_tokens=0,
+    )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import re
 import time
 from collections.abc import Callable
 from functools import cached_property
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-from jobs.errors import ProfileError
 from jobs.generate.engine import EngineDown, Reply
+from jobs.generate.tokens import Tokenizer
 from jobs.profile import Model
 from jobs.prompts import Message, Sampling
 
@@ -32,31 +29,25 @@ ALWAYS: dict[str, Any] = {
     "disable_log_stats": True,
 }
 WARMED = 256  # prefixes remembered as prefilled
-PLACEHOLDER = "\ue000{}\ue001"  # private use characters; where a message's content goes
 
 
 class VllmEngine:
-    """Implements `Engine`. The tokenizer is read at once, the model with the first request that needs it."""
+    """Implements `Engine`. The model is loaded by the first request that needs it."""
 
     def __init__(self, model: Model, digest: str, on_load: Callable[[str], None]) -> None:
         self.model = digest
         self.max_model_len = model.max_model_len
+        self.beats = 0
         self._settings = model
+        self._tokenizer = Tokenizer(model)
         self._on_load = on_load
         self._ids = count()
         self._waiting: dict[str, asyncio.Future[Any]] = {}
-        self._frames: dict[tuple[str, ...], list[str]] = {}
         self._warmed: dict[tuple[int, ...], asyncio.Future[Any]] = {}
         self._driver: asyncio.Task[None] | None = None
         for name, value in CPU.items():  # before anything imports torch, which reads them once
             os.environ.setdefault(name, value)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", _all_cores())
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self._settings.location, revision=self._settings.revision)
 
     @cached_property
     def _engine(self) -> Any:
@@ -68,41 +59,30 @@ class VllmEngine:
             llm = LLM(model=self._settings.location, revision=self._settings.revision, **options)
         except Exception as error:
             raise EngineDown(f"the model {self._settings.location} could not be loaded: {error}") from error
+        self.beats += 1
         self._on_load(f"model loaded in {time.perf_counter() - start:.0f} s")
         return llm.llm_engine
 
-    def _frame(self, roles: tuple[str, ...]) -> list[str]:
-        """The chat template's own text around the contents of a conversation with these roles."""
-        if roles not in self._frames:
-            marks = [PLACEHOLDER.format(place) for place in range(len(roles))]
-            turns = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
-            whole = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-            self._frames[roles] = re.split("|".join(marks), whole)
-        return self._frames[roles]
+    @property
+    def kv_tokens(self) -> int:
+        cache = self._engine.vllm_config.cache_config
+        return int(cache.num_gpu_blocks * cache.block_size)
 
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        turns = [message for message in messages if message.content or message.role != "assistant"]
-        parts = self._frame(tuple(message.role for message in turns))
-        ids = self._special(parts[0])
-        for message, part in zip(turns, parts[1:], strict=True):
-            ids += [*self.encode_text(message.content), *self._special(part)]
-        return tuple(ids)
+        return self._tokenizer.encode(messages)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
-
-    def decode(self, tokens: tuple[int, ...]) -> str:
-        """Tokens as the text they stand for, special ones included."""
-        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
-
-    def _special(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._tokenizer.encode_text(text)
 
     async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        structured = StructuredOutputsParams(json=schema) if schema.get("type") == "object" else None
+        structured = None
+        if schema.get("type") == "object":
+            structured = StructuredOutputsParams(json=schema)
+        elif "enum" in schema:
+            structured = StructuredOutputsParams(choice=schema["enum"])
         params = SamplingParams(**sampling.model_dump(), structured_outputs=structured)
         output = await self._submit(prompt, params)
         if isinstance(output, Reply):
@@ -130,6 +110,28 @@ class VllmEngine:
             nats=nats,
             finish_reason=output.outputs[0].finish_reason,
             prompt_tokens=len(prompt) + len(continuation),
+            cached_tokens=output.num_cached_tokens or 0,
+            output_tokens=1,
+        )
+
+    async def choose(self, prompt: tuple[int, ...], labels: tuple[str, ...]) -> Reply:
+        from vllm import SamplingParams
+
+        tokens = [self.encode_text(label) for label in labels]
+        if long := [label for label, ids in zip(labels, tokens, strict=True) if len(ids) != 1]:
+            return Reply(error=f"labels must be one token each; {long[0]!r} is not")
+        ids = [token for (token,) in tokens]
+        if len(set(ids)) < len(ids):
+            return Reply(error=f"labels must differ as tokens: {', '.join(labels)}")
+        one_step = SamplingParams(temperature=0, max_tokens=1, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False)
+        output = await self._submit(prompt, one_step)
+        if isinstance(output, Reply):
+            return output
+        (answer,) = output.outputs
+        return Reply(
+            labels={label: answer.logprobs[0][token].logprob for label, token in zip(labels, ids, strict=True)},
+            finish_reason=answer.finish_reason,
+            prompt_tokens=len(prompt),
             cached_tokens=output.num_cached_tokens or 0,
             output_tokens=1,
         )
@@ -176,8 +178,9 @@ class VllmEngine:
         try:
             while self._waiting:
                 for output in self._engine.step():
+                    self.beats += 1
                     future = self._waiting.pop(output.request_id, None) if output.finished else None
-                    if future and not future.done():  # nobody waits where a step had failed or a program was cancelled
+                    if future and not future.done():  # nobody waits where a program was cancelled
                         future.set_result(output)
                 for _ in range(3):  # an answer passes through as many awaits until its program asks again
                     await asyncio.sleep(0)
@@ -185,26 +188,8 @@ class VllmEngine:
             waiting, self._waiting = self._waiting, {}
             for future in waiting.values():
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(EngineDown(f"the engine died: {type(error).__name__}: {error}"))
 
 
 def _all_cores() -> str:
     return ",".join(map(str, sorted(os.sched_getaffinity(0))))
-
-
-def model_digest(model: Model) -> str:
-    """sha256 over the weights of a local model, kept beside them once known; name and revision of any other."""
-    folder = Path(model.location)
-    if model.path is None:
-        return model.identity
-    stored = folder / "digest"
-    if not stored.is_file():
-        weights = sorted(file for kind in ("*.safetensors", "*.bin", "*.gguf") for file in folder.glob(kind))
-        if not weights:
-            raise ProfileError(f"model.path: no weights in {folder}; infra/bootstrap makes the demo's model")
-        digest = hashlib.sha256()
-        for file in weights:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        stored.write_text(digest.hexdigest() + "\n")
-    return stored.read_text().strip()

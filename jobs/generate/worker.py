@@ -3,75 +3,168 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pyarrow.dataset as ds
 
+from jobs.errors import NocturneError, StorageError
+from jobs.generate.admission import Place, Room, ordered
+from jobs.generate.budget import Purse
 from jobs.generate.chunks import Chunks
 from jobs.generate.context import Context
 from jobs.generate.engine import Engine
+from jobs.generate.journal import Journal
+from jobs.generate.keeper import Keeper, Stopped
+from jobs.generate.lease import Lease
+from jobs.generate.plan import Prediction, predict
 from jobs.generate.programs import personalize
+from jobs.generate.rehearsal import Load, rehearse
 from jobs.generate.session import Memory, Session
+from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.storage import filesystem
 
-BATCH = 64  # contexts read at a time
+WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
 
 
 class Worker:
-    """One shard of one night. Memory is bounded by the users in flight, not by the shard."""
+    """One shard of one night. Memory is bounded by the users in flight and one window, not by the shard."""
 
-    def __init__(self, profile: Profile, run_date: str, shard: int, engine: Engine, progress: Progress) -> None:
+    def __init__(self, profile: Profile, manifest: Manifest, shard: int, engine: Engine, progress: Progress) -> None:
         self.profile, self.night = profile, profile.night
-        self.contexts = f"{profile.work(run_date)}/contexts/shard={shard}"
-        self.chunks = Chunks(f"{profile.work(run_date)}/results/shard={shard}", profile.night)
-        self.memory = Memory(engine)
+        self.past = manifest.past
+        work = profile.work(str(manifest.run_date))
+        self.contexts = f"{work}/contexts/shard={shard}"
+        self.lease = Lease(f"{work}/generate/{shard}.lease.json")
+        self.journal = Journal(f"{work}/generate/{shard}.journal.json")
+        self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check)
         self.progress = progress
-        self.total, self.resumed = 0, 0
+        self.total, self.resumed = self._size(), 0
+        self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
+        self.memory = Memory(engine, self.purse)
         self.counts = self.memory.counts
+        self.predicted: Prediction | None = None
+        self._room = Room()
+        self._began = time.monotonic()
+        self._stopped: NocturneError | None = None
+        self._main: asyncio.Task[None] | None = None
 
     def run(self) -> None:
-        """Work until every user of the shard is committed; of errors that end it, the first is raised."""
+        """Work until every user of the shard is committed.
+
+        Raises:
+            Retryable: it ended before that, for a reason the message tells; what was complete is committed.
+        """
+        self.lease.take()
         try:
             asyncio.run(self._run())
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+        finally:
+            self.lease.give_up()
 
     async def _run(self) -> None:
         done = self.chunks.done()
-        places = asyncio.Semaphore(self.night.users_in_flight)
-        reporter = asyncio.create_task(self._report())
-        try:
-            async with asyncio.TaskGroup() as programs:
-                for user in self._users():
-                    if (user.user_id, user.context_hash) in done:
-                        self.resumed += 1
-                        continue
-                    await places.acquire()
-                    programs.create_task(self._one(user, places))
-        finally:
-            reporter.cancel()
-        self.chunks.commit()
+        self.purse.calls, self.purse.tokens = done.calls, done.tokens
+        self.journal.open({user for user, _ in done.users})
+        if done.torn:
+            self.progress(f"{done.torn} files of results were not what they were written as; their users are done again")
+        self._main, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        early: BaseException | None = None
+        with Keeper(self.lease, self.night.stall_seconds, self._beats, self._stop):
+            reporter = asyncio.create_task(self._report())
+            try:
+                await self._everyone(done.users)
+            except asyncio.CancelledError as error:
+                early = self._stopped or error
+            except BaseExceptionGroup as group:
+                early = self._stopped or group.exceptions[0]
+            finally:
+                reporter.cancel()
+            if self.lease.lost is None and not isinstance(early, StorageError):
+                self.chunks.commit()
+                if early is None or isinstance(early, Stopped | asyncio.CancelledError):
+                    self.journal.close(self._elapsed())
+        if early:
+            raise early
         self.progress(self.describe())
 
-    async def _one(self, user: Context, places: asyncio.Semaphore) -> None:
+    def _stop(self, reason: NocturneError) -> None:
+        """End the programs; callable from any thread."""
+        assert self._main
+        self._stopped = self._stopped or reason
+        self._loop.call_soon_threadsafe(self._main.cancel)
+
+    async def _everyone(self, done: set[tuple[str, str]]) -> None:
+        async with asyncio.TaskGroup() as programs:
+            async for place in self._places(done):
+                user, room = place.user, max(1, place.load.room)
+                if user.user_id in self.journal.suspects:
+                    await self._room.alone()
+                # Its size is known once it is loaded, which nobody needs for whom every answer is known.
+                capacity = self.memory.engine.kv_tokens if place.load.calls else room
+                await self._room.enter(room, max(capacity, room))
+                task = programs.create_task(self._one(user, room))
+                if user.user_id in self.journal.suspects:
+                    await asyncio.wait([task])
+
+    async def _one(self, user: Context, room: int) -> None:
         try:
-            session = Session(self.memory, user, user.known)
+            quarantined = self.journal.quarantined(user.user_id)
+            self.journal.start(user.user_id, self._elapsed())
+            session = Session(self.memory, user, user.known, quarantined)
             row = await personalize(user, session, self.profile)
             self.chunks.add(row)
+            self.journal.end(user.user_id)
             self._count(row)
         finally:
-            places.release()
+            self._room.leave(room)
 
-    def _users(self) -> Iterator[Context]:
+    async def _places(self, done: set[tuple[str, str]]) -> AsyncIterator[Place]:
+        """Users who are not committed, in the order of `ordered` within a window; suspects of a death before all others."""
+        suspects = self.journal.suspects
+        for wanted in (True, False) if suspects else (False,):
+            for window in self._windows():
+                new = [user for user in window if (user.user_id in suspects) == wanted]
+                left = [user for user in new if (user.user_id, user.context_hash) not in done]
+                self.resumed += len(new) - len(left)
+                places = []
+                for user in left:
+                    rehearsal = await rehearse(self._program, user, self.memory)
+                    prefix = max((request.tokens for request in rehearsal.new), key=len, default=())
+                    places.append(Place(user, Load.of(rehearsal.new), prefix))
+                    await asyncio.sleep(0)  # the engine steps on in between
+                if self.predicted is None and not wanted:
+                    self.predicted = predict([place.load for place in places], self.total - self.resumed, self.past)
+                for place in ordered(places):
+                    yield place
+
+    async def _program(self, user: Context, session: Session) -> dict[str, Any]:
+        return await personalize(user, session, self.profile)
+
+    def _windows(self) -> Iterator[list[Context]]:
+        for batch in self._dataset().to_batches(batch_size=WINDOW, fragment_readahead=1, batch_readahead=1):
+            yield [Context.from_row(row) for row in batch.to_pylist()]
+
+    def _dataset(self) -> ds.Dataset:
         files, folder = filesystem(self.contexts)
-        data = ds.dataset(folder, filesystem=files, format="parquet", partitioning=None)
-        self.total = data.count_rows()
-        for batch in data.to_batches(batch_size=BATCH, fragment_readahead=1, batch_readahead=1):
-            yield from map(Context.from_row, batch.to_pylist())
+        return ds.dataset(folder, filesystem=files, format="parquet", partitioning=None)
+
+    def _size(self) -> int:
+        return int(self._dataset().count_rows())
+
+    @property
+    def seconds(self) -> float:
+        return round(self._elapsed(), 2)
+
+    def _elapsed(self) -> float:
+        """Seconds the shard has been worked on, earlier attempts included."""
+        return self.journal.seconds + time.monotonic() - self._began
+
+    def _beats(self) -> int | None:
+        return self.memory.engine.beats if self.memory.waiting else None
 
     def _count(self, row: dict[str, Any]) -> None:
         self.counts["users"] += 1
@@ -79,15 +172,26 @@ class Worker:
         self.counts["fallbacks"] += len(row["fallbacks"])
 
     async def _report(self) -> None:
+        said = time.monotonic()
         while True:
-            await asyncio.sleep(EVERY_S)
-            self.progress(self.describe())
+            await asyncio.sleep(min(1.0, self.night.chunk_seconds))
+            try:
+                self.chunks.commit_old()
+            except NocturneError as error:
+                self._stop(error)
+            if time.monotonic() - said >= EVERY_S:
+                said = time.monotonic()
+                self.progress(self.describe())
 
     def describe(self) -> str:
         """The progress line."""
         counts, seconds = self.counts, max(self.progress.seconds, 0.1)
         share = counts["prefix"] / counts["prompt"] if counts["prompt"] else 0
         users = f"{counts['users'] + self.resumed}/{self.total} users"
-        calls = f"{counts['new']} calls, {counts['cached']} from memory, {counts['failed']} failed"
+        refused = f", {counts['refused']} beyond the budget" if counts["refused"] else ""
+        calls = f"{counts['new']} calls ({counts['new'] / seconds:.1f}/s)"
+        others = f"{counts['cached']} from memory, {counts['failed']} failed{refused}"
         rate = f"{counts['prompt'] / seconds:.0f} prompt and {counts['output'] / seconds:.0f} output tokens/s"
-        return f"{users}, {calls}, {rate}, {share:.0%} from the prefix cache"
+        left = self.total - self.resumed - counts["users"]
+        remaining = f", {left * seconds / counts['users']:.0f} s left" if counts["users"] and left else ""
+        return f"{users}, {calls}, {others}, {rate}, {share:.0%} from the prefix cache{remaining}"

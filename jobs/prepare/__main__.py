@@ -13,12 +13,12 @@ import json
 from datetime import date, datetime
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs import generations
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
-from jobs.manifest import Manifest
+from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
 from jobs.prepare.facts import tag_shares, user_facts
@@ -27,11 +27,11 @@ from jobs.prepare.sources import read_sources, readable
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.prompts import prompts_digest
-from jobs.releases import Release, latest, released
+from jobs.releases import latest, released
 from jobs.runs import recorded
 from jobs.spark import spark_session
 from jobs.storage import remove
+from jobs.weights import local_digest
 
 
 def parse() -> argparse.Namespace:
@@ -80,8 +80,8 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
         contract("rejected").conform(rejected).write.mode("overwrite").parquet(f"{work}/rejected")
         before = latest(profile, arguments.run_date)
-        shards = arguments.shards or profile.night.shards
-        users, sizes = write_contexts(spark, profile, judged, arguments, shards, before)
+        made = made_with(profile, local_digest(profile.model))
+        users, sizes = write_contexts(spark, profile, judged, arguments, made, before)
     finally:
         for each in judged:
             each.rows.unpersist()
@@ -94,32 +94,36 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         shards=sorted(sizes),
         counts=counts,
         release_before=before.release_id if before else None,
+        made_with=made,
+        force=arguments.force,
+        past=generations.past(spark, profile),
         seconds={},
     )
 
 
-def write_contexts(spark, profile, judged, arguments, shards, before):
+def write_contexts(spark, profile, judged, arguments, made, before):
     """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard."""
     night, run_date = profile.night, str(arguments.run_date)
-    work = profile.work(run_date)
+    work, shards = profile.work(run_date), arguments.shards or profile.night.shards
     events, items = judged[0].valid, judged[1].valid
     described = describe(events, items).persist(StorageLevel.DISK_ONLY)
     users = select_users(events, arguments.users)
-    settings = hashlib.sha256(f"{profile.fingerprint} {prompts_digest()}".encode()).hexdigest()
+    settings = hashlib.sha256(json.dumps(made).encode()).hexdigest()
     histories = user_histories(described, users, night, settings).persist(StorageLevel.DISK_ONLY)
     try:
         n_users = histories.count()
         if not n_users:
             raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
-        old = settled(spark, profile, before) if before else None
+        old = released(spark, profile, before, "user_summaries") if before else None
         changed, carried = split_changed(histories, old, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
         facts = user_facts(changed, tag_shares(described))
         best = candidates(changed, described, items, night, run_date)
         rows = assemble(changed, facts, best, shards).persist(StorageLevel.DISK_ONLY)
-        answers = generations.known(spark, profile, rows)
+        answers = generations.known(spark, profile, rows, arguments.force)
         contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
         remove(f"{work}/results")
+        remove(f"{work}/generate")
         ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
         ordered.write.mode("overwrite").partitionBy("shard").parquet(f"{work}/contexts")
         sizes = {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
@@ -128,13 +132,6 @@ def write_contexts(spark, profile, judged, arguments, shards, before):
     finally:
         described.unpersist()
         histories.unpersist()
-
-
-def settled(spark: SparkSession, profile: Profile, before: Release) -> DataFrame:
-    """Users of a release whose texts do not wait for a call that failed: their summaries."""
-    failed = "exists(checks, reason -> reason = 'status: failed')"
-    summaries, explanations = (released(spark, profile, before, name) for name in ("user_summaries", "explanations"))
-    return summaries.where(f"not {failed}").join(explanations.where(failed), "user_id", how="left_anti")
 
 
 def describe_counts(counts: dict[str, dict[str, int]]) -> str:

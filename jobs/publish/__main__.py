@@ -96,11 +96,13 @@ class Night:
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
             *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")],
         ).first()
-        cached = made.agg(F.coalesce(F.sum("calls_cached"), F.lit(0)).alias("calls_cached")).first()
-        assert total and cached
+        others = made.agg(
+            *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("calls_cached", "calls_refused")]
+        ).first()
+        assert total and others
         if total["calls_new"]:
-            generations.remember(self.spark, self.profile, calls)
-        return total.asDict() | cached.asDict()
+            generations.remember(self.spark, self.profile, calls, replace=self.manifest.force)
+        return total.asDict() | others.asDict() | {"predicted": list(self.predicted().items()) or None}
 
     def judge(self, tables: dict[str, DataFrame]) -> None:
         """Write the verdict of every rule.
@@ -162,9 +164,22 @@ class Night:
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each stage; generate's is its slowest shard's."""
+        slowest = max((shard["seconds"] for shard in self.shards()), default=0.0)
+        return self.manifest.seconds | {"generate": slowest, "publish": self.progress.seconds}
+
+    def predicted(self) -> dict[str, float]:
+        """What generate was expected to cost: sums over shards, intervals too, which is wide; seconds are the slowest's."""
+        found: dict[str, float] = {}
+        for shard in self.shards():
+            for name, value in shard["predicted"].items():
+                together = max if name.startswith("seconds") else float.__add__
+                found[name] = together(found.get(name, 0.0), float(value))
+        return found
+
+    def shards(self) -> list[dict[str, Any]]:
+        """What each worker left."""
         work = f"{self.profile.work(str(self.manifest.run_date))}/generate"
-        shards = [read_json(f"{work}/{shard}.json")["seconds"] for shard in self.manifest.shards]
-        return self.manifest.seconds | {"generate": max(shards, default=0.0), "publish": self.progress.seconds}
+        return [read_json(f"{work}/{shard}.json") for shard in self.manifest.shards]
 
     def record(self, status: str, **columns: Any) -> None:
         """The run's row in its final form."""

@@ -54,7 +54,7 @@ def _made(name: str, made: DataFrame) -> DataFrame:
     """Tonight's rows of one table, without the night."""
     match name:
         case "user_summaries":
-            return made.select("user_id", "context_hash", "summary.*")
+            return made.select("user_id", F.when(F.col("settled"), F.col("context_hash")).alias("context_hash"), "summary.*")
         case _:
             return made.select("user_id", F.inline(name))
 

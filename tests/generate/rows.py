@@ -66,7 +66,7 @@ def user(user_id: str = "u1", **changes: Any) -> Context:
 
 def night(folder: Path, shards: dict[int, list[dict[str, Any]]], **limits: Any) -> Profile:
     """A profile of the fake engine whose night has these contexts by shard."""
-    limits = {"list_length": 3, "candidates": 3, "chunk_users": 4, "users_in_flight": 4} | limits
+    limits = {"list_length": 3, "candidates": 3, "chunk_users": 4} | limits
     profile = make_profile(folder, night=limits)
     for shard, rows in shards.items():
         path = Path(f"{profile.work(RUN_DATE)}/contexts/shard={shard}")
@@ -82,5 +82,6 @@ def night(folder: Path, shards: dict[int, list[dict[str, Any]]], **limits: Any) 
 
 def results(profile: Profile) -> list[dict[str, Any]]:
     """Every committed row, by user."""
-    data = ds.dataset(f"{profile.work(RUN_DATE)}/results", format="parquet", partitioning=None)
+    chunks = [str(file) for file in Path(f"{profile.work(RUN_DATE)}/results").rglob("chunk-*.parquet")]
+    data = ds.dataset(chunks, format="parquet", schema=contract("results").arrow())
     return sorted(data.to_table().to_pylist(), key=lambda each: each["user_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 
 from jobs.generate import templates
+from jobs.generate.budget import Purse
+from jobs.generate.calls import Request, judge
 from jobs.generate.context import Generation
 from jobs.generate.engine import EngineDown, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.programs import personalize
-from jobs.generate.session import Memory, Session, call_id, judge
-from jobs.prompts import Prompt, Sampling, load_prompt
+from jobs.generate.session import Memory, Session
+from jobs.profile import Budget
+from jobs.prompts import Message, Prompt, Sampling, load_prompt
 from tests.generate.rows import event, fact, night, user
 
 SUMMARY = {"likes": ["Drama"], "favourites": ["Heat"], "dislikes": [], "noun": "film"}
@@ -61,34 +65,41 @@ def session(engine: FakeEngine, known: tuple[Generation, ...] = (), memory: Memo
     return Session(memory or Memory(engine), user(), known)
 
 
-PARTS = (load_prompt("summary"), "model", (1, 2), ())
-CHANGED = {
-    "tokens": (PARTS[0], "model", (1, 3), ()),
-    "border": (PARTS[0], "model", (1,), (2,)),
-    "tail": (PARTS[0], "model", (1, 2), (3,)),
-    "model": (PARTS[0], "other", (1, 2), ()),
-    "sampling": (PARTS[0].model_copy(update={"sampling": Sampling(max_tokens=7)}), "model", (1, 2), ()),
-    "output": (PARTS[0].model_copy(update={"output": {"type": "string"}}), "model", (1, 2), ()),
-    "task": (PARTS[0].model_copy(update={"task": "score"}), "model", (1, 2), ()),
+SUMMARY_PROMPT = load_prompt("summary")
+ONE = Request(SUMMARY_PROMPT, "model", "user", "u1", (), (1, 2))
+PROMPTS = {
+    "sampling": {"sampling": Sampling(max_tokens=7)},
+    "output": {"output": {"type": "string"}},
+    "task": {"task": "score"},
+    "version": {"version": 99},
+    "salt": {"salt": "again"},
 }
+CHANGED: dict[str, dict[str, Any]] = {
+    "tokens": {"tokens": (1, 3)},
+    "border": {"tokens": (1,), "tail": (2,)},
+    "tail": {"tail": (3,)},
+    "labels": {"labels": ("A", "B")},
+    "model": {"model": "other"},
+} | {part: {"prompt": SUMMARY_PROMPT.model_copy(update=update)} for part, update in PROMPTS.items()}
 
 
 @pytest.mark.parametrize("part", CHANGED)
 def test_every_determining_part_is_in_the_id(part: str) -> None:
-    assert call_id(*CHANGED[part]) != call_id(*PARTS)
+    assert replace(ONE, **CHANGED[part]).id != ONE.id
 
 
 def test_what_determines_nothing_is_not_in_the_id() -> None:
-    renamed = PARTS[0].model_copy(update={"version": 99, "name": "other", "body": ""})
-    assert call_id(renamed, *PARTS[1:]) == call_id(*PARTS)
+    renamed = SUMMARY_PROMPT.model_copy(update={"name": "other", "body": ""})
+    assert replace(ONE, prompt=renamed, subject="u2", messages=(Message("user", "x"),)).id == ONE.id
 
 
 def test_the_id_is_the_same_in_another_process() -> None:
-    code = """from jobs.generate.session import call_id; from jobs.prompts import load_prompt
-print(call_id(load_prompt("summary"), "model", (1, 2), ()))"""
+    code = """from jobs.generate.budget import Purse
+from jobs.generate.calls import Request; from jobs.prompts import load_prompt
+print(Request(load_prompt("summary"), "model", "user", "u1", (), (1, 2)).id)"""
     command = [sys.executable, "-c", code]
     told = {subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() for _ in range(2)}
-    assert told == {call_id(*PARTS)}
+    assert told == {ONE.id}
 
 
 def test_a_known_answer_is_used() -> None:
@@ -248,3 +259,89 @@ def test_an_engine_that_is_down_ends_the_worker_not_the_call() -> None:
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert [type(answer) for answer in asyncio.run(both())] == [EngineDown, EngineDown]
+
+
+class Clumsy(FakeEngine):
+    """Gives these texts one after the other, and notes what it was sent."""
+
+    def __init__(self, *texts: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.texts, self.sent = list(texts), []
+
+    def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        self.sent.append(messages)
+        return super().encode(messages)
+
+    async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
+        self.requests += 1
+        return Reply(text=self.texts.pop(0), finish_reason="length", prompt_tokens=len(prompt), output_tokens=2)
+
+
+GENRES = {"type": "object", "properties": {"genre": {"enum": ["drama", "crime"]}}, "required": ["genre"]}
+ASKED = {"name": "g", "version": 1, "task": "complete", "body": "# user\nGenre?\n"}
+GENRE = Prompt(**ASKED, output=GENRES, sampling=Sampling(max_tokens=9))
+GOOD = '{"genre": "crime"}'
+REPAIRS = [
+    ([GOOD], "ok", 1),
+    (['{"genre": "cri', GOOD], "repaired", 2),
+    (['{"genre": "war"}', GOOD], "repaired", 2),
+    (["[]", '{"genre": 7}'], "invalid", 2),
+]
+
+
+@pytest.mark.parametrize(("texts", "status", "requests"), REPAIRS)
+def test_a_structured_answer_is_repaired_once(texts: list[str], status: str, requests: int, monkeypatch: Any) -> None:
+    prompt = Prompt(
+        name="g", version=1, task="complete", output=GENRES, sampling=Sampling(max_tokens=9), body="# user\nGenre?\n"
+    )
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: prompt)
+    engine = Clumsy(*texts)
+    (answer,) = run(session(engine).complete("g"))
+    assert (answer.status, answer.output, engine.requests) == (status, texts[-1], requests)
+    assert answer.output_tokens == 2 * requests
+    if requests == 2:
+        (*before, asked) = engine.sent[-1]
+        assert before[-1] == Message("assistant", texts[0])
+        assert asked.content.startswith("That is not valid: ")
+
+
+def test_no_room_for_a_repair(monkeypatch: Any) -> None:
+    prompt = Prompt(
+        name="g", version=1, task="complete", output=GENRES, sampling=Sampling(max_tokens=9), body="# user\nGenre?\n"
+    )
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: prompt)
+    (answer,) = run(session(Clumsy("[]", max_model_len=11)).complete("g"))
+    assert answer.status == "invalid"
+
+
+def test_a_choice_is_kept_as_json(monkeypatch: Any) -> None:
+    output = {"type": "object", "additionalProperties": {"type": "number", "maximum": 0}}
+    prompt = Prompt(name="c", version=1, task="choose", output=output, body="# user\nA or B?\n")
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: prompt)
+    (answer,) = run(session(FakeEngine()).choose("c", ("A", "B")))
+    assert (answer.kind, answer.status, json.loads(answer.output or "").keys()) == ("choose", "ok", {"A", "B"})
+
+
+@pytest.mark.parametrize(
+    ("limits", "taken", "refused"),
+    [
+        ({}, 9, None),
+        ({"calls": 4}, 2, "the shard's budget of 2 calls is spent"),
+        ({"tokens": 100}, 5, "the shard's budget of 50 tokens is spent"),
+        ({"seconds": 3.0}, 3, "the budget of 3 seconds is spent"),
+    ],
+)
+def test_a_purse_gives_its_shards_part(limits: dict[str, Any], taken: int, refused: str | None) -> None:
+    times = iter(range(100))
+    purse = Purse(Budget(**limits), 0.5, lambda: next(times))
+    answers = [purse.take(10) for _ in range(9)]
+    assert answers == [None] * taken + [refused] * (9 - taken)
+    assert (purse.calls, purse.refused) == (taken, 9 - taken)
+
+
+def test_what_was_not_used_is_given_back() -> None:
+    purse = Purse(Budget(tokens=100), 1.0, lambda: 0)
+    assert purse.take(90) is None
+    assert purse.take(20)
+    purse.settle(90, 30)
+    assert purse.take(70) is None

@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
+import shlex
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.contracts import contract
-from jobs.errors import NotFound, PromptError
+from jobs.errors import NotFound, PromptError, StorageError
 from jobs.generate import __main__ as generate
 from jobs.generate import worker as worker_module
-from jobs.generate.chunks import Chunks
 from jobs.generate.context import Context
 from jobs.generate.engine import Engine, Reply
 from jobs.generate.fake_engine import FakeEngine
+from jobs.generate.rehearsal import Rehearsal
+from jobs.generate.session import Session
 from jobs.generate.worker import Worker
+from jobs.manifest import read_manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
 from tests.generate.rows import RUN_DATE, answer, candidate, event, fact, night, results, row
 
-SLOW = Path(__file__).with_name("slow_worker.py")
-
 
 def work(profile: Profile, shard: int = 0, engine: Engine | None = None) -> Worker:
-    worker = Worker(profile, RUN_DATE, shard, engine or FakeEngine(), Progress("test"))
+    worker = Worker(profile, read_manifest(profile, RUN_DATE, "r1"), shard, engine or FakeEngine(), Progress("test"))
     worker.run()
     return worker
 
@@ -52,13 +49,23 @@ def people(n: int, first: int = 0) -> list[dict[str, Any]]:
     ]
 
 
+def command(profile: Profile, script: Path | None = None) -> list[str]:
+    """A worker of its own process."""
+    program = [str(script)] if script else ["-m", "jobs.generate"]
+    arguments = ["--profile", profile.file, "--run-date", RUN_DATE, "--run-id", "r1", "--shard", "0"]
+    return [sys.executable, *program, *arguments]
+
+
 def folder(profile: Profile, shard: int = 0) -> Path:
     return Path(f"{profile.work(RUN_DATE)}/results/shard={shard}")
 
 
 def published(profile: Profile) -> list[dict[str, Any]]:
     """What a night makes of results: all but who was the first to pay for a call."""
-    return [{name: value for name, value in each.items() if name not in ("calls", "calls_cached")} for each in results(profile)]
+    return [
+        {name: value for name, value in each.items() if name not in ("calls", "calls_cached", "calls_refused")}
+        for each in results(profile)
+    ]
 
 
 def paid(profile: Profile) -> Counter[str]:
@@ -131,28 +138,39 @@ def test_a_changed_context_is_redone_once(tmp_path: Path) -> None:
     assert [each["context_hash"][0] for each in results(profile) if each["user_id"] == "u002"].count("c") == 1
 
 
-def test_torn_files_are_no_results(tmp_path: Path) -> None:
+def test_torn_and_foreign_files_are_no_results(tmp_path: Path) -> None:
+    profile = night(tmp_path, {0: people(6)})
+    work(profile)
+    before = published(profile)
+    first, second = sorted(folder(profile).glob("chunk-*.parquet"))
+    first.write_bytes(first.read_bytes()[:-100])
+    (folder(profile) / "chunk-of-somebody.parquet").write_bytes(second.read_bytes())
+    (folder(profile) / ".half.part").write_bytes(b"PAR1 half a fi")
+    assert work(profile).counts["users"] in (2, 4)
+    assert published(profile) == before
+    assert len(list(folder(profile).glob("*.torn"))) == 2
+
+
+def test_what_cannot_be_written_is_told_and_goes_on_later(tmp_path: Path) -> None:
+    """A real worker on a file system that is full (a limit on the size of files), then with room."""
+    profile = night(tmp_path, {0: people(30)})
+    full = subprocess.run(["bash", "-c", f"ulimit -f 4; exec {shlex.join(command(profile))}"], capture_output=True, text=True)
+    assert full.returncode == 75
+    assert "File too large" in full.stderr
+    assert "what is committed is kept" in full.stderr
+    subprocess.run(command(profile), check=True, capture_output=True)
+    (tmp_path / "calm").mkdir()
+    calm = night(tmp_path / "calm", {0: people(30)})
+    work(calm)
+    assert published(profile) == published(calm)
+
+
+def test_a_target_that_is_no_folder_is_told(tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(2)})
-    folder(profile).mkdir(parents=True)
-    (folder(profile) / ".chunk-torn.parquet.part").write_bytes(b"PAR1 half a fi")
-    assert work(profile).counts["users"] == 2
-    assert [each["user_id"] for each in results(profile)] == ["u000", "u001"]
-
-
-def test_a_chunk_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed while it writes, a worker leaves nothing that the next one takes for a chunk."""
-    profile = night(tmp_path, {0: people(2)})
-
-    def torn(table: pa.Table, path: str, **_: Any) -> None:
-        Path(path).write_bytes(b"PAR1")
-        raise OSError("no space left on device")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("jobs.generate.chunks.pq.write_table", torn)
-        with pytest.raises(OSError, match="no space left"):
-            work(profile)
-    assert Chunks(str(folder(profile)), profile.night).done() == set()
-    assert work(profile).counts["users"] == 2
+    folder(profile).parent.mkdir()
+    folder(profile).write_text("a file")
+    with pytest.raises(StorageError, match="mend it and start the night again"):
+        work(profile)
 
 
 def test_shards_are_apart_and_a_wrong_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
@@ -188,47 +206,24 @@ class Unhurried(FakeEngine):
         return await super().complete(*arguments)
 
 
-@pytest.mark.parametrize("limit", [1, 3, 50])
-def test_users_in_flight_are_bounded(limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    profile, seen, now = night(tmp_path, {0: people(12)}, users_in_flight=limit), [], 0
+@pytest.mark.parametrize(("tokens", "most"), [(1, 1), (2000, 4), (100_000, 12)])
+def test_users_in_flight_are_bounded_by_the_cache(tokens: int, most: int, tmp_path: Path, monkeypatch: Any) -> None:
+    profile, seen, now = night(tmp_path, {0: people(12)}), [], 0
     real = worker_module.personalize
 
-    async def personalize(user: Context, *rest: Any) -> dict[str, Any]:
+    async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str, Any]:
         nonlocal now
+        if isinstance(ask, Rehearsal):
+            return await real(user, ask, profile)
         now += 1
         seen.append(now)
-        made = await real(user, *rest)
+        made = await real(user, ask, profile)
         now -= 1
         return made
 
     monkeypatch.setattr(worker_module, "personalize", personalize)
-    work(profile, engine=Unhurried())
-    assert (max(seen), len(seen)) == (min(limit, 12), 12)
-
-
-def test_a_killed_worker_repeats_at_most_one_chunk(tmp_path: Path) -> None:
-    profile, diary = night(tmp_path, {0: people(30)}), tmp_path / "diary"
-    command = [sys.executable, str(SLOW), "--profile", profile.file, "--run-date", RUN_DATE, "--run-id", "r1", "--shard", "0"]
-    environment = os.environ | {"DIARY": str(diary)}
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    while not list(folder(profile).glob("chunk-*.parquet")):
-        assert first.poll() is None, "ended before it could be killed"
-        time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
-    assert first.wait() == -signal.SIGKILL
-    committed = {each["user_id"] for each in results(profile)}
-    assert 4 <= len(committed) < 30
-
-    again = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    told = json.loads(again.stdout.splitlines()[-1])
-    finished = Counter(diary.read_text().split())
-    assert told["users"] == 30 - len(committed)
-    assert {user for user, times in finished.items() if times > 1}.isdisjoint(committed)
-    assert sum(times - 1 for times in finished.values()) <= profile.night.chunk_users
-    assert set(paid(profile).values()) == {1}
-
-    (tmp_path / "calm").mkdir()
-    calm = night(tmp_path / "calm", {0: people(30)})
-    work(calm)
-    assert published(profile) == published(calm)
-    assert paid(profile) == paid(calm)
+    engine = Unhurried()
+    engine.kv_tokens = tokens
+    work(profile, engine=engine)
+    assert len(seen) == 12
+    assert max(seen) == most if most in (1, 12) else 1 < max(seen) < 12

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from jobs import generations
@@ -25,6 +27,28 @@ def test_a_call_is_remembered_once_and_only_a_failed_one_is_replaced(spark, prof
     expected = {"w": ("ok", "run-2"), "x": ("ok", "run-1"), "y": ("ok", "run-2"), "z": ("invalid", "run-1")}
     assert stored(profile) == {sha(name): row for name, row in expected.items()}
     assert len(read_rows(profile, "generations")) == 4
+
+
+def test_who_asks_again_by_force_replaces_what_is_remembered(spark, profile) -> None:
+    remember(spark, profile, [call("x", "a"), call("y", "a")])
+    schema = generations.contract("results").spark().toNullable()
+    rows = spark.createDataFrame([made("a") | {"calls": [call("x", "a", output="another")]}], schema)
+    generations.remember(spark, profile, generations.calls(rows, "run-2", str(NIGHT)), replace=True)
+    assert {row["output"]: row["run_id"] for row in read_rows(profile, "generations")} == {
+        "another": "run-2", "words of y": "run-1"
+    }  # fmt: skip
+
+
+def test_torn_and_foreign_chunks_are_not_read(spark, profile) -> None:
+    prepared(profile, NIGHT, [made("a"), made("b")])
+    folder = Path(f"{profile.work(str(NIGHT))}/results/shard=0")
+    (good,) = folder.iterdir()
+    (folder / "chunk-0.parquet").write_bytes(good.read_bytes())
+    (folder / f"chunk-{'0' * 64}.parquet").write_bytes(good.read_bytes()[:-9])
+    rows = generations.results(spark, profile, str(NIGHT))
+    assert sorted(row["user_id"] for row in rows.collect()) == ["a", "b"]
+    good.unlink()
+    assert generations.results(spark, profile, str(NIGHT)) is None
 
 
 def test_of_two_answers_to_one_call_the_one_that_did_not_fail_is_kept(spark, profile) -> None:
@@ -61,13 +85,14 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("empty", [True, False])
-def test_answers_known_of_a_user_and_its_candidates(spark, profile, empty: bool) -> None:
-    if not empty:
-        remember(spark, profile, CALLS)
+@pytest.mark.parametrize(("calls", "force"), [([], False), (CALLS, False), (CALLS, True)])
+def test_answers_known_of_a_user_and_its_candidates(spark, profile, calls: list[dict], force: bool) -> None:
+    if calls:
+        remember(spark, profile, calls)
+    empty = force or not calls
     rows = [(user, [{"item_id": item} for item in items]) for user, (items, _) in KNOWN.items()]
     contexts = spark.createDataFrame(rows, "user_id string, candidates array<struct<item_id string>>")
-    found = {row["user_id"]: row["known"] for row in generations.known(spark, profile, contexts).collect()}
+    found = {row["user_id"]: row["known"] for row in generations.known(spark, profile, contexts, force).collect()}
     for user, (_, expected) in KNOWN.items():
         assert {answer["generation_id"] for answer in found[user]} == (set() if empty else {sha(name) for name in expected})
         assert len(found[user]) == (0 if empty else len(expected))

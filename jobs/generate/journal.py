@@ -1,0 +1,59 @@
+"""What a worker leaves behind for the next one, should it die: who was in flight, and how often that was so before.
+
+A worker that ends in order leaves nobody in flight. Users who were in flight at a death are suspects: the next worker
+takes them one at a time, so a second death has one culprit, who is quarantined and costs nobody else anything.
+"""
+
+from __future__ import annotations
+
+from jobs.storage import read_json, write_json
+
+DEATHS = 2  # in flight at so many, a user is quarantined
+
+
+class Journal:
+    """The shard's journal at `path`. `deaths` counts by user, `seconds` what earlier attempts took."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.deaths: dict[str, int] = {}
+        self.seconds = 0.0
+        self._flying: set[str] = set()
+
+    def open(self, done: set[str]) -> None:
+        """Read what is left of earlier attempts; `done` are users who had been committed."""
+        try:
+            left = read_json(self.path)
+        except FileNotFoundError:
+            return
+        self.deaths, self.seconds = left["deaths"], left["seconds"]
+        for user in set(left["flying"]) - done:
+            self.deaths[user] = self.deaths.get(user, 0) + 1
+        self._write()
+
+    @property
+    def suspects(self) -> set[str]:
+        """Users to take one at a time."""
+        return {user for user, deaths in self.deaths.items() if deaths < DEATHS}
+
+    def quarantined(self, user: str) -> str | None:
+        """Why a user is not asked about any more."""
+        deaths = self.deaths.get(user, 0)
+        return f"quarantined: in flight when {deaths} workers died" if deaths >= DEATHS else None
+
+    def start(self, user: str, seconds: float) -> None:
+        """A user's program begins; on disk before its first call is sent."""
+        self._flying.add(user)
+        self._write(seconds)
+
+    def end(self, user: str) -> None:
+        self._flying.discard(user)
+
+    def close(self, seconds: float) -> None:
+        """The worker ends in order."""
+        self._flying.clear()
+        self._write(seconds)
+
+    def _write(self, seconds: float = 0.0) -> None:
+        content = {"flying": sorted(self._flying), "deaths": self.deaths, "seconds": round(self.seconds + seconds, 1)}
+        write_json(self.path, content)

@@ -1,0 +1,82 @@
+"""What a user's program will ask, found out by running it without a model.
+
+A rehearsed program gets known answers where there are any and otherwise none, so it asks what it asks in any case: all,
+for a program that branches on nothing but known answers. From this come a user's place in the order, the room needed in
+the KV cache, the prompts that `prompt render` shows, and the prediction of `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.generate.calls import Request
+from jobs.generate.context import Context, Generation
+from jobs.generate.session import Memory, Session, unanswered
+
+Program = Callable[[Context, Session], Coroutine[Any, Any, Any]]
+
+
+class Rehearsal(Session):
+    """A session that notes what it is asked and sends nothing."""
+
+    def __init__(self, memory: Memory, user: Context, known: Iterable[Generation] = ()) -> None:
+        super().__init__(memory, user, known)
+        self.asked: list[Request] = []
+
+    async def _ask(self, request: Request) -> Generation:
+        self.asked.append(request)
+        return self._known.get(request.id) or unanswered(request, "failed", None)
+
+    @property
+    def new(self) -> list[Request]:
+        """The requests without a known answer, each once."""
+        return list({request.id: request for request in self.asked if request.id not in self._known}.values())
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one user will cost: new calls, prompt tokens, those of them that no other prompt of the user begins with
+    (`distinct`), and tokens the answers may have at most."""
+
+    calls: int
+    prompt: int
+    distinct: int
+    decode: int
+
+    @property
+    def room(self) -> int:
+        """Tokens of the KV cache while the program runs."""
+        return self.distinct + self.decode
+
+    @classmethod
+    def of(cls, requests: list[Request]) -> Load:
+        prompts = [request.tokens + request.tail for request in requests]
+        decode = sum(request.room for request in requests if request.prompt.sampling)
+        return cls(len(requests), sum(map(len, prompts)), distinct_tokens(prompts), decode)
+
+
+def distinct_tokens(prompts: Iterable[tuple[int, ...]]) -> int:
+    """Nodes of the prefix tree of `prompts`: tokens that must be computed even where every shared prefix is cached."""
+    total = 0
+    before: tuple[int, ...] = ()
+    for prompt in sorted(prompts):
+        total += len(prompt) - shared_prefix(before, prompt)
+        before = prompt
+    return total
+
+
+def shared_prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """Tokens with which both begin."""
+    for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return place
+    return min(len(one), len(other))
+
+
+async def rehearse(program: Program, user: Context, memory: Memory) -> Rehearsal:
+    """Run a program without a model."""
+    session = Rehearsal(memory, user, user.known)
+    await program(user, session)
+    return session
