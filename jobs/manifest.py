@@ -11,6 +11,7 @@ from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
 
+FILE = "manifest.json"
 DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
 
 
@@ -69,8 +70,9 @@ class Manifest(BaseModel):
         if gone := differs + [name for name in self.made_with if name not in now]:
             raise InputError(f"changed since prepare: {', '.join(gone)}; start the night of {self.run_date} again")
 
-    def write(self, profile: Profile) -> None:
-        write_json(_path(profile, str(self.run_date)), self.model_dump(mode="json"))
+    def write(self, work: str) -> None:
+        """Write it into the night's work folder."""
+        write_json(f"{work}/{FILE}", self.model_dump(mode="json"))
 
 
 def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
@@ -79,20 +81,17 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
     Raises:
         NotFound: prepare has not finished for that night, or another run has prepared it since.
     """
+    place = f"{profile.work(run_date)}/{FILE}"
     try:
-        manifest = Manifest.model_validate(read_json(_path(profile, run_date)))
+        manifest = Manifest.model_validate(read_json(place))
         if manifest.run_id != run_id:
             raise NotFound(f"run {manifest.run_id} has prepared {run_date} since; {run_id} cannot go on")
         return manifest
     except FileNotFoundError as error:
-        raise NotFound(f"{_path(profile, run_date)} is missing: prepare has not finished for {run_date}") from error
+        raise NotFound(f"{place} is missing: prepare has not finished for {run_date}") from error
 
 
 def made_with(profile: Profile, model: str | None) -> dict[str, str]:
     """Digests of what a user's outputs depend on beside the data: the profile, each prompt and, where known, the model."""
     prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
     return {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})
-
-
-def _path(profile: Profile, run_date: str) -> str:
-    return f"{profile.work(run_date)}/manifest.json"

@@ -86,6 +86,21 @@ def run(
         _show_user(user, None)
 
 
+@app.command(epilog=examples("plan", "plan --date 2016-10-17 --users 48", "plan --force"))
+def plan(
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")
+    ] = None,
+    users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="As if everything were asked again.")] = False,
+) -> None:
+    """What the night would do and cost, with 95% intervals; changes nothing, loads no model."""
+    from jobs.cli.night import plan_night
+
+    out.plan(plan_night(profile(), (date or datetime.now(UTC)).date(), users, shards, force))
+
+
 @app.command(epilog=examples("status"))
 def status() -> None:
     """Where the last run stands, and what to do about it."""

@@ -6,17 +6,20 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
+import uuid
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from jobs.cli import print as out
 from jobs.errors import InputError, NotFound
-from jobs.home import home
+from jobs.home import REPOSITORY, home
 from jobs.profile import Profile
-from jobs.storage import folders, read_rows
+from jobs.storage import folders, read_rows, remove
 
 
 def run_night(
@@ -84,15 +87,52 @@ def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
         )
         assert process.stdout
         try:
-            for line in process.stdout:
-                file.write(line)
-                if line.startswith("nocturne"):
-                    out.progress(line.rstrip())
+            with out.following() as show:
+                for line in process.stdout:
+                    file.write(line)
+                    if line.startswith("nocturne"):
+                        show(line.rstrip())
             return process.wait()
         except KeyboardInterrupt:  # the terminal sent it to Airflow as well, which ends the job
             out.line("interrupted; waiting for the running stage to end")
             process.wait()
             return 130
+
+
+def plan_night(profile: Profile, night: date, users: str | None, shards: int | None, force: bool) -> dict[str, Any]:
+    """Prepare the night beside everything that is real, rehearse some users, and predict; what was written is removed."""
+    work = f"{profile.warehouse}/_plan/{uuid.uuid4().hex}"
+    launcher = [sys.executable, "-m", "jobs.prepare"]
+    if profile.runtime.spark == "spark-submit":
+        submit = Path(sys.executable).with_name("spark-submit")
+        launcher = [str(submit), *profile.runtime.spark_submit, str(REPOSITORY / "jobs" / "prepare" / "__main__.py")]
+    when = ["--run-date", str(night), "--run-id", "plan", "--started-at", datetime.now(UTC).isoformat(timespec="seconds")]
+    options = [*when, "--into", work, *(["--users", str(_users(users))] if users else []), *(["--force"] if force else [])]
+    options += ["--shards", str(shards)] if shards else []
+    llm = home() / "envs" / "llm" / "bin" / "python"
+    try:
+        prepared = _job([*launcher, "--profile", profile.file, *options])
+        predicted = _job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])
+        return predicted | {"users_all": prepared["users"], "users_changed": prepared["users_changed"]}
+    finally:
+        remove(work)
+
+
+def _job(command: list[str]) -> dict[str, Any]:
+    """Run a job, show its progress; its last line is its result."""
+    with TemporaryFile("w+", errors="replace") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+        assert process.stdout
+        line = ""
+        for line in process.stdout:
+            if line.startswith("nocturne"):
+                out.progress(line.rstrip())
+        if process.wait():
+            errors.seek(0)
+            said = errors.read().splitlines()
+            complaint = [each for each in said if each.startswith("nocturne: ")] or said[-1:] or [shlex.join(command)]
+            raise InputError(complaint[-1].removeprefix("nocturne: "))
+    return dict(json.loads(line))
 
 
 def preview(profile: Profile, name: str, user: str, night: date | None) -> None:

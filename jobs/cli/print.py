@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -35,8 +38,35 @@ def line(text: str) -> None:
 
 def progress(text: str) -> None:
     """`nocturne | stage | 12 s | what` as columns; other lines as they are."""
+    line(_columns(text))
+
+
+def _columns(text: str) -> str:
     parts = text.split(" | ", 3)
-    line(f"{parts[1]:>9}  {parts[2]:>6}  {parts[3]}" if len(parts) == 4 else text)
+    return f"{parts[1]:>9}  {parts[2]:>6}  {parts[3]}" if len(parts) == 4 else text
+
+
+@contextmanager
+def following() -> Iterator[Callable[[str], None]]:
+    """How to print progress lines: on a terminal a stage's counts are one line that changes, elsewhere each is a line."""
+    if not console.is_terminal:
+        yield progress
+        return
+    standing: list[str] = []
+    with Live(console=console, transient=True) as live:
+
+        def show(text: str) -> None:
+            counts = re.search(r"\| \d+/\d+ users, ", text) is not None
+            if not counts and standing:
+                progress(standing.pop())
+            standing[:] = [text] if counts else []
+            live.update(plain(_columns(text)) if counts else Text())
+            if not counts:
+                progress(text)
+
+        yield show
+    if standing:
+        progress(standing.pop())
 
 
 def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
@@ -67,6 +97,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "rejected": f"{row['rows_rejected']}" + (f" ({reasons})" if reasons else "") if row["rows_in"] is not None else None,
         "users": f"{row['users']}, {row['users_changed']} of them changed" if row["users"] is not None else None,
         "calls": _calls(row),
+        "predicted": _predicted(row),
         "tokens": _tokens(row),
         "fallbacks": f"{row['template_share']:.1%} of the texts asked of the model are templates"
         if row["template_share"] is not None
@@ -79,10 +110,38 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
     table(["", "what happened"], [[name, value] for name, value in facts.items() if value is not None])
 
 
+def plan(told: dict[str, Any]) -> None:
+    """What a night would cost."""
+
+    def figure(name: str, unit: str = "") -> str:
+        middle, low, high = (f"{value:,.0f}{unit}" for value in told[name])
+        return middle if low == high else f"{middle} ({low} to {high})"
+
+    facts = {
+        "users": f"{told['users_all']}, {told['users_changed']} of them changed",
+        "calls": f"{figure('calls')} new, {figure('calls_known')} from memory",
+        "tokens": f"{figure('prompt_tokens')} to read, {figure('output_tokens')} to write",
+        "time": f"generate {figure('seconds', ' s')}" if told["seconds"] else "unknown: no night yet tells the model's speed",
+    }
+    table(["", "what the night would do (95% interval)"], [[name, value] for name, value in facts.items()])
+
+
+def _predicted(row: dict[str, Any]) -> str | None:
+    """The prediction beside what it came to."""
+    told = dict(row.get("predicted") or ())
+    if not told or row["calls_new"] is None:
+        return None
+    calls = f"{told['calls']:.0f} calls"
+    if "seconds" not in told:
+        return f"{calls}; time unknown before a first night"
+    return f"{calls}; generate {told['seconds']:.0f} s ({told['seconds_low']:.0f} to {told['seconds_high']:.0f})"
+
+
 def _calls(row: dict[str, Any]) -> str | None:
     if row["calls_new"] is None:
         return None
-    return f"{row['calls_new']} new, {row['calls_cached']} from memory, {row['calls_failed']} without a usable answer"
+    refused = f", {row['calls_refused']} beyond the budget" if row.get("calls_refused") else ""
+    return f"{row['calls_new']} new, {row['calls_cached']} from memory, {row['calls_failed']} without a usable answer{refused}"
 
 
 def _tokens(row: dict[str, Any]) -> str | None:

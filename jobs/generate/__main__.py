@@ -13,13 +13,10 @@ import json
 from datetime import date
 
 from jobs.errors import NotFound, run_main
-from jobs.generate.engine import Engine
-from jobs.generate.fake_engine import FakeEngine
-from jobs.generate.openai_engine import OpenAIEngine
-from jobs.generate.vllm_engine import VllmEngine
+from jobs.generate.engines import make_engine
 from jobs.generate.worker import Worker
 from jobs.manifest import made_with, read_manifest
-from jobs.profile import Model, load_profile
+from jobs.profile import load_profile
 from jobs.progress import Progress
 from jobs.storage import write_json
 from jobs.weights import model_digest
@@ -50,17 +47,6 @@ def main() -> None:
     predicted = worker.predicted.columns() if worker.predicted else {}
     write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", told | {"predicted": predicted})
     print(json.dumps({"shard": arguments.shard, **worker.counts}))
-
-
-def make_engine(model: Model, digest: str, progress: Progress) -> Engine:
-    """The engine that the profile asks for."""
-    match model.engine:
-        case "fake":
-            return FakeEngine(model.max_model_len)
-        case "openai":
-            return OpenAIEngine(model, digest)
-        case _:
-            return VllmEngine(model, digest, progress)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,35 @@
-"""Predict what a night's calls will cost, from rehearsed users and from nights that were."""
+"""Predict what a night's calls will cost, from rehearsed users and from nights that were.
+
+    python -m jobs.generate.plan --profile FILE --work FOLDER
+
+reads what prepare left in FOLDER, loads no model, and prints the prediction as JSON in its last line.
+"""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 from collections.abc import Sequence
 from random import Random
 from statistics import fmean, stdev
 from typing import Any
 
+import pyarrow.dataset as ds
 from pydantic import BaseModel
 
-from jobs.generate.rehearsal import Load
-from jobs.manifest import DECODE_COST, Past
+from jobs.errors import run_main
+from jobs.generate.context import Context
+from jobs.generate.engines import make_engine
+from jobs.generate.programs import personalize
+from jobs.generate.rehearsal import Load, rehearse
+from jobs.generate.session import Memory
+from jobs.manifest import DECODE_COST, FILE, Manifest, Past
+from jobs.profile import Profile, load_profile
+from jobs.progress import Progress
+from jobs.storage import filesystem, read_json
+from jobs.weights import model_digest
 
+SAMPLE = 64  # users of a shard that are rehearsed; contexts are in the order of their ids, so of any cost
 WRITTEN = 0.6  # of the tokens an answer may have, where no past night tells
 RESAMPLES = 500
 
@@ -21,6 +39,7 @@ class Prediction(BaseModel):
 
     users: int
     calls: tuple[float, float, float]
+    calls_known: tuple[float, float, float]
     prompt_tokens: tuple[float, float, float]
     output_tokens: tuple[float, float, float]
     seconds: tuple[float, float, float] | None
@@ -47,6 +66,7 @@ def predict(sample: Sequence[Load], users: int, past: Past) -> Prediction:
     share = past.written_share or WRITTEN
     figures = {
         "calls": [float(load.calls) for load in sample],
+        "calls_known": [float(load.known) for load in sample],
         "prompt_tokens": [float(load.prompt) for load in sample],
         "output_tokens": [load.decode * share for load in sample],
     }
@@ -73,3 +93,41 @@ def _seconds(work: tuple[float, float, float], speeds: Sequence[float]) -> tuple
     spread = min(0.9, 2 * stdev(speeds) / speed) if len(speeds) > 1 else 0.5
     middle, low, high = work
     return middle / speed, low / speed / (1 + spread), high / speed / (1 - spread)
+
+
+def together(shards: Sequence[Prediction]) -> Prediction:
+    """The night of all shards, worked on at once: sums, intervals too, which makes them wide; seconds of the slowest."""
+    figures: dict[str, Any] = {}
+    for name in ("calls", "calls_known", "prompt_tokens", "output_tokens"):
+        figures[name] = tuple(map(sum, zip(*[getattr(shard, name) for shard in shards], strict=True))) or (0, 0, 0)
+    seconds = [shard.seconds for shard in shards if shard.seconds]
+    slowest = max(seconds) if len(seconds) == len(shards) and seconds else None
+    return Prediction(users=sum(shard.users for shard in shards), **figures, seconds=slowest)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="jobs.generate.plan", description="Predict what a prepared night will cost.")
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--work", required=True)
+    arguments = parser.parse_args()
+    profile = load_profile(arguments.profile)
+    manifest = Manifest.model_validate(read_json(f"{arguments.work}/{FILE}"))
+    memory = Memory(make_engine(profile.model, model_digest(profile.model), Progress("plan")))
+    shards = [
+        asyncio.run(_shard(f"{arguments.work}/contexts/shard={shard}", profile, memory, manifest.past))
+        for shard in manifest.shards
+    ]
+    print(together(shards).model_dump_json())
+
+
+async def _shard(folder: str, profile: Profile, memory: Memory, past: Past) -> Prediction:
+    files, place = filesystem(folder)
+    data = ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
+    sample = [Context.from_row(row) for row in data.head(SAMPLE).to_pylist()]
+    rehearsals = [await rehearse(lambda user, ask: personalize(user, ask, profile), user, memory) for user in sample]
+    seen: set[str] = set()
+    return predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -37,10 +37,11 @@ class Rehearsal(Session):
 
 @dataclass(frozen=True)
 class Load:
-    """What one user will cost: new calls, prompt tokens, those of them that no other prompt of the user begins with
-    (`distinct`), and tokens the answers may have at most."""
+    """What one user will cost: new calls, calls with a known answer, prompt tokens, those of them that no other prompt of
+    the user begins with (`distinct`), and tokens the answers may have at most."""
 
     calls: int
+    known: int
     prompt: int
     distinct: int
     decode: int
@@ -51,10 +52,15 @@ class Load:
         return self.distinct + self.decode
 
     @classmethod
-    def of(cls, requests: list[Request]) -> Load:
+    def of(cls, rehearsal: Rehearsal, seen: set[str]) -> Load:
+        """The load of one user among others: who asks what is in `seen` is not the first; what is asked is added there."""
+        requests = [request for request in rehearsal.new if request.id not in seen]
+        seen |= {request.id for request in requests}
         prompts = [request.tokens + request.tail for request in requests]
         decode = sum(request.room for request in requests if request.prompt.sampling)
-        return cls(len(requests), sum(map(len, prompts)), distinct_tokens(prompts), decode)
+        return cls(
+            len(requests), len(rehearsal.asked) - len(requests), sum(map(len, prompts)), distinct_tokens(prompts), decode
+        )
 
 
 def distinct_tokens(prompts: Iterable[tuple[int, ...]]) -> int:

@@ -130,11 +130,12 @@ class Worker:
                 new = [user for user in window if (user.user_id in suspects) == wanted]
                 left = [user for user in new if (user.user_id, user.context_hash) not in done]
                 self.resumed += len(new) - len(left)
-                places = []
+                places: list[Place] = []
+                seen: set[str] = set()
                 for user in left:
                     rehearsal = await rehearse(self._program, user, self.memory)
                     prefix = max((request.tokens for request in rehearsal.new), key=len, default=())
-                    places.append(Place(user, Load.of(rehearsal.new), prefix))
+                    places.append(Place(user, Load.of(rehearsal, seen), prefix))
                     await asyncio.sleep(0)  # the engine steps on in between
                 if self.predicted is None and not wanted:
                     self.predicted = predict([place.load for place in places], self.total - self.resumed, self.past)

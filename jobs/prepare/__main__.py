@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from contextlib import nullcontext
 from datetime import date, datetime
 
 from pyspark import StorageLevel
@@ -43,6 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--users")
     parser.add_argument("--shards", type=int)
     parser.add_argument("--force", action="store_true")
+    parser.add_argument("--into", help="a folder to write to in place of the night's; nothing is recorded (for `plan`)")
     return parser.parse_args()
 
 
@@ -50,23 +52,20 @@ def main() -> None:
     arguments = parse()
     profile = load_profile(arguments.profile)
     progress = Progress("prepare")
-    with (
-        recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at),
-        spark_session(profile, "prepare") as spark,
-    ):
+    about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
+    with nullcontext() if arguments.into else recorded(*about), spark_session(profile, "prepare") as spark:
         progress("Spark is up")
         manifest = prepare(spark, profile, arguments, progress)
     manifest.seconds["prepare"] = progress.seconds
-    manifest.write(profile)
+    manifest.write(arguments.into or profile.work(str(arguments.run_date)))
     print(json.dumps({"shards": manifest.shards, "users": manifest.users, "users_changed": manifest.users_changed}))
 
 
 def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace, progress: Progress) -> Manifest:
     """Write the night's contexts, carried users and rejected records; returns what publish must know of it."""
     run_date = str(arguments.run_date)
-    work = profile.work(run_date)
-    saved = generations.salvage(spark, profile)
-    if saved:
+    work = arguments.into or profile.work(run_date)
+    if not arguments.into and (saved := generations.salvage(spark, profile)):
         progress(f"saved the answers of {saved} users from a night that was not published")
     events, items = read_sources(spark, profile)
     judged_items = judge_items(items).persist()
@@ -104,7 +103,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
 def write_contexts(spark, profile, judged, arguments, made, before):
     """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard."""
     night, run_date = profile.night, str(arguments.run_date)
-    work, shards = profile.work(run_date), arguments.shards or profile.night.shards
+    work, shards = arguments.into or profile.work(run_date), arguments.shards or profile.night.shards
     events, items = judged[0].valid, judged[1].valid
     described = describe(events, items).persist(StorageLevel.DISK_ONLY)
     users = select_users(events, arguments.users)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from jobs.cli import print as out
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.runs import put_run
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
@@ -163,3 +166,25 @@ def test_status_is_that_of_the_last_run(profile, nocturne, status: str) -> None:
     assert text in out
     assert "run-1, night of 2024-05-01" in out
     assert ("to go on, run 2024-05-01 again" in out) == (status != "published")
+
+
+LINES = [
+    "nocturne | generate | 5 s | 1/4 users, 3 calls",
+    "nocturne | generate | 9 s | 4/4 users, 12 calls",
+    "nocturne | publish | 3 s | Spark is up",
+]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_on_a_terminal_counts_are_one_line(terminal: bool, monkeypatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(out, "console", Console(file=screen, force_terminal=terminal, width=100, color_system=None))
+    with out.following() as show:
+        for line in LINES:
+            show(line)
+    shown = screen.getvalue()
+    assert ("\x1b" in shown) == terminal
+    left = [line for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shown).splitlines() if line.strip()]
+    assert [line.strip() for line in left if "12 calls" in line or "Spark" in line]
+    if not terminal:
+        assert len(left) == 3

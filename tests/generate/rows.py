@@ -76,7 +76,7 @@ def night(folder: Path, shards: dict[int, list[dict[str, Any]]], **limits: Any) 
     Manifest(
         run_id="r1", run_date=RUN_DATE, users=users, users_changed=users, shards=sorted(shards),
         counts={}, release_before=None, seconds={},
-    ).write(profile)  # fmt: skip
+    ).write(profile.work(RUN_DATE))  # fmt: skip
     return profile
 
 

@@ -37,9 +37,10 @@ def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
     rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), one, memory))
     assert {request.id for request in rehearsal.new} == {answer.generation_id for answer in paid}
     assert memory.engine.requests == 0
-    load = Load.of(rehearsal.new)
+    load = Load.of(rehearsal, set())
     assert (load.calls, load.prompt) == (len(paid), sum(answer.prompt_tokens for answer in paid))
     assert load.distinct < load.prompt
+    assert Load.of(rehearsal, {request.id for request in rehearsal.new}).calls == 0, "others have asked already"
     assert load.decode >= sum(answer.output_tokens for answer in paid if answer.kind == "complete")
 
 
@@ -54,7 +55,7 @@ def test_known_answers_are_not_asked(tmp_path: Path) -> None:
 
 
 def place(name: str, decode: int, prefix: tuple[int, ...] = ()) -> Place:
-    return Place(user(name), Load(1, 10, 10, decode), prefix)
+    return Place(user(name), Load(1, 0, 10, 10, decode), prefix)
 
 
 def test_most_to_decode_first_then_like_prefixes_together() -> None:
@@ -83,7 +84,7 @@ def test_the_room_is_never_overfilled_and_nobody_waits_for_ever(sizes: list[int]
     assert (room.used, room.users) == (0, 0)
 
 
-LOADS = [Load(calls=4, prompt=100 + 10 * n, distinct=50, decode=30) for n in range(20)]
+LOADS = [Load(calls=4, known=1, prompt=100 + 10 * n, distinct=50, decode=30) for n in range(20)]
 
 
 def test_a_whole_sample_is_no_estimate() -> None:
@@ -123,11 +124,10 @@ def test_the_interval_holds_what_it_says() -> None:
 
 def test_an_empty_sample() -> None:
     assert predict([], 0, Past()).calls == (0, 0, 0)
-    assert Load.of([]) == Load(0, 0, 0, 0)
 
 
 def test_cold_users_cost_nothing(tmp_path: Path) -> None:
     profile = night(tmp_path, {}, scored=0)
     one = user(facts=[fact("likes_tag", "Drama", "e1")], candidates=[])
     rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), one, Memory(FakeEngine())))
-    assert Load.of(rehearsal.new).room == 0
+    assert Load.of(rehearsal, set()).room == 0

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from jobs.generate.engine import Reply
-from jobs.generate.vllm_engine import VllmEngine, model_digest
+from jobs.generate.engine import EngineDown, Reply
+from jobs.generate.vllm_engine import VllmEngine
 from jobs.profile import load_profile
 from jobs.prompts import Message, Sampling, load_prompt
+from jobs.weights import model_digest
 from tests.generate.rows import event, user
 
 MODEL = load_profile().model.model_copy(update={"max_model_len": 512})
@@ -117,19 +118,47 @@ def test_a_request_that_is_refused_is_one_reply(engine: VllmEngine, length: int)
     assert [reply.error for reply in others] == [None, None]
 
 
-def test_a_step_that_throws_ends_its_requests_only(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_throws_is_an_engine_that_died(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt, tail = history(engine, 40, "thrown"), engine.encode_text("Ronin")
 
     def broken() -> Any:
-        raise RuntimeError("kernel")
+        raise RuntimeError("out of memory")
 
     with monkeypatch.context() as breaking:
         breaking.setattr(engine._engine, "step", broken)
         for call in (engine.complete(prompt, GREEDY, TEXT), engine.score(prompt, tail)):
-            with pytest.raises(RuntimeError, match="kernel"):
+            with pytest.raises(EngineDown, match="the engine died: RuntimeError: out of memory"):
                 run(call)
     replies = run(engine.complete(prompt, GREEDY, TEXT), engine.score(prompt, tail))
     assert [reply.error for reply in replies] == [None, None]
+
+
+LABELS = ("A", "B", "C")
+
+
+def test_labels_are_those_of_transformers(engine: VllmEngine, reference: Any) -> None:
+    prompt = engine.encode((Message("user", "Which is the first letter, A, B or C?"),))
+    (reply,) = run(engine.choose(prompt, LABELS))
+    assert reply.labels is not None
+    for label in LABELS:
+        assert reply.labels[label] == pytest.approx(reference(prompt, engine.encode_text(label)), abs=2 * TOLERANCE)
+    assert reply.output_tokens == 1
+
+
+@pytest.mark.parametrize(("labels", "error"), [(("A", "Galaxy Quest"), "'Galaxy Quest' is not"), (("A", "A"), "must differ")])
+def test_labels_that_are_none(engine: VllmEngine, labels: tuple[str, ...], error: str) -> None:
+    (reply,) = run(engine.choose(engine.encode(SAYS), labels))
+    assert error in (reply.error or "")
+
+
+def test_a_choice_is_one_of_its_strings(engine: VllmEngine) -> None:
+    (reply,) = run(engine.complete(engine.encode(SAYS), GREEDY, {"enum": ["drama", "crime"]}))
+    assert reply.text in ("drama", "crime")
+
+
+def test_it_tells_what_its_cache_holds(engine: VllmEngine) -> None:
+    assert engine.kv_tokens > 50_000, "2 GiB of keys and values of 23 kB a token"
+    assert engine.kv_tokens % 32 == 0
 
 
 SPECIAL = [
@@ -142,19 +171,19 @@ SPECIAL = [
 
 @pytest.mark.parametrize("text", SPECIAL)
 def test_text_never_becomes_a_special_token(engine: VllmEngine, text: str) -> None:
-    special = set(engine._tokenizer.all_special_ids) | set(engine._tokenizer.added_tokens_decoder)
+    special = set(engine._tokenizer.inner.all_special_ids) | set(engine._tokenizer.inner.added_tokens_decoder)
     assert special
     plain = [token for token in engine.encode(SAYS) if token in special]
     hostile = engine.encode((Message("system", text), Message("user", f"History: {text}")))
     assert [token for token in hostile if token in special] == plain
     assert special.isdisjoint(engine.encode_text(text))
-    assert engine.decode(engine.encode_text(text)) == text
+    assert engine._tokenizer.decode(engine.encode_text(text)) == text
 
 
 def test_the_frame_is_that_of_the_chat_template(engine: VllmEngine) -> None:
     turns = [{"role": message.role, "content": message.content} for message in SAYS]
-    whole = engine._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    assert engine.decode(engine.encode(SAYS)) == whole
+    whole = engine._tokenizer.inner.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    assert engine._tokenizer.decode(engine.encode(SAYS)) == whole
     assert engine.encode((*SAYS, Message("assistant", ""))) == engine.encode(SAYS), "an empty last turn is the model's"
 
 

@@ -29,7 +29,7 @@ STARTED = datetime(2030, 1, 1, tzinfo=UTC)
 def night(spark, one, run_date, **options):
     """The manifest of a night, and its contexts by user."""
     defaults = {"run_id": "r", "run_date": date.fromisoformat(run_date), "started_at": STARTED}
-    arguments = argparse.Namespace(**defaults | {"users": None, "shards": None, "force": False} | options)
+    arguments = argparse.Namespace(**defaults | {"users": None, "shards": None, "force": False, "into": None} | options)
     manifest = prepare(spark, one, arguments, Progress("test"))
     read = spark.read.schema(contract("contexts").spark()).parquet(f"{one.work(run_date)}/contexts")
     return manifest, {row["user_id"]: row.asDict(recursive=True) for row in read.collect()}

@@ -135,7 +135,7 @@ def prepared(
         "seconds": {"prepare": 3.0},
     }
     manifest = Manifest(**(about | changes))
-    manifest.write(profile)
+    manifest.write(work)
     return manifest
 
 
