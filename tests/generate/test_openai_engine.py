@@ -20,7 +20,7 @@ import pytest
 
 from jobs.generate.engine import EngineDown, Reply
 from jobs.generate.openai_engine import OpenAIEngine
-from jobs.generate.vllm_engine import CPU
+from jobs.generate.vllm_engine import ALWAYS, CPU
 from jobs.profile import Endpoint, load_profile
 from jobs.prompts import Message, Sampling, load_prompt
 from tests.generate.rows import event, user
@@ -55,6 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
     options = ["--host", "127.0.0.1", "--port", str(port), "--model", MODEL.location, "--served-model-name", "demo"]
     options += ["--max-model-len", "512", "--dtype", "bfloat16", "--enforce-eager", "--block-size", "32"]
+    options += ["--structured-outputs-config", json.dumps(ALWAYS["structured_outputs_config"])]
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *options],
@@ -73,20 +74,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # asked to stop it waits for its clients' connections
+        process.wait()
 
 
 def test_completions(server: str) -> None:
     engine = engine_at(server)
     prompt = engine.encode(SAYS)
-    first, second = run(engine.complete(prompt, GREEDY, TEXT), engine.complete(prompt, GREEDY, TEXT))
+    choice = {"enum": ["drama", "crime"]}
+    shape = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
+    first, second, chosen, shaped = run(*[engine.complete(prompt, GREEDY, schema) for schema in (TEXT, TEXT, choice, shape)])
     assert first.text == second.text != ""
     assert (first.prompt_tokens, first.error) == (len(prompt), None)
     assert 0 < first.output_tokens <= 12
-    choice = {"enum": ["drama", "crime"]}
-    shape = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
-    chosen, shaped = run(engine.complete(prompt, GREEDY, choice), engine.complete(prompt, GREEDY, shape))
     assert chosen.text in ("drama", "crime")
     assert json.loads(shaped.text or "").keys() == {"ok"}
 
