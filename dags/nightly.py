@@ -10,7 +10,7 @@ mends (a bad profile, bad input, a gate that blocks) fails at once, and the last
 
 **Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's
 logical date. `users` limits the night to so many users, or to those in a file. `shards` overrides the
-profile's number. `force` recomputes users whose context did not change.
+profile's number. `force` asks again: about users whose context did not change, and for what is known.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ PARAMS = {
     "date": Param(None, "run date; empty: the logical date's day", type=["null", "string"], format="date"),
     "users": Param(None, "how many users, or a file of ids", type=["null", "integer", "string"], minimum=1, minLength=1),
     "shards": Param(None, "empty: the profile's number", type=["null", "integer"], minimum=1, maximum=4096),
-    "force": Param(False, "recompute users whose context did not change", type="boolean"),
+    "force": Param(False, "ask again about users who did not change, and for known answers", type="boolean"),
     "profile": Param(PROFILE, "a TOML file; a relative path starts at the repository", type="string"),
 }
 

@@ -1,0 +1,284 @@
+"""The worker beside other ways to run the same calls: same prompts, same model, same machine, one after the other.
+
+The workload is that of any personalization with a language model: everything asked about a user begins with the user's
+history (50 films of a MovieLens user, about 550 tokens): a description, the likelihood of five titles, three explanations.
+`worker` is Nocturne's; `phased` hands lists to `LLM.generate`, one phase after the other, with the same vLLM options;
+`transformers` runs `generate` and forward passes in batches of eight. Each run is a process of its own; times begin when
+the model is loaded. Ratios are of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from jobs.generate.context import Context
+from jobs.generate.rehearsal import distinct_tokens
+from jobs.generate.session import Session
+from jobs.generate.tokens import Tokenizer
+from jobs.home import home
+from jobs.profile import Model, load_profile
+from jobs.prompts import Message, Prompt, Sampling
+
+HISTORY, SCORED, EXPLAINED, WRITTEN = 50, 5, 3, 40
+SYSTEM = "You know what a person watched, oldest first, and speak of nothing else."
+ABOUT = "# system\n" + SYSTEM + "\n\n# user\n{% for event in history %}\n{{ event.title }}\n{% endfor %}\n"
+TEXT = {"type": "string"}
+SAMPLING = Sampling(max_tokens=WRITTEN)
+PROMPTS = {
+    "taste": Prompt(
+        name="taste", version=1, task="complete", output=TEXT, sampling=SAMPLING, body=ABOUT + "Describe this person's taste.\n"
+    ),
+    "likely": Prompt(
+        name="likely", version=1, task="score", output={"type": "number"}, body=ABOUT + "What comes next?\n\n# assistant\n"
+    ),
+    "why": Prompt(
+        name="why",
+        version=1,
+        task="complete",
+        output=TEXT,
+        sampling=SAMPLING,
+        body=ABOUT + "Why would {{ title }} fit this person?\n",
+    ),
+}
+OPTIONS = {"dtype": "bfloat16", "enforce_eager": True, "block_size": 32, "max_num_seqs": 32}
+BLOCK = 32
+BATCH = 8  # of transformers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="infra/bench generate", description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, nargs="+", default=[50])
+    parser.add_argument("--cache-users", type=int, default=20, help="users whose prompts the KV cache holds")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--systems", nargs="+", default=["worker", "phased"], choices=SYSTEMS)
+    parser.add_argument("--one", choices=SYSTEMS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.one, arguments.users[0], arguments.cache_users)))
+        return
+    for users in arguments.users:
+        compare(arguments.systems, users, arguments.cache_users, arguments.repeat)
+
+
+def compare(systems: list[str], users: int, cache_users: int, repeat: int) -> None:
+    """Print a table of medians for one number of users."""
+    runs: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for _ in range(repeat):
+        for system in systems:
+            command = [sys.executable, __file__, "--one", system, "--users", str(users), "--cache-users", str(cache_users)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            runs[system].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"  {system}: {runs[system][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    found = {system: {name: median(each[name] for each in made) for name in made[0]} for system, made in runs.items()}
+    slowest = max(each["seconds"] for each in found.values())
+    print(f"{users} users, a cache for {cache_users}, median of {repeat}")
+    print(
+        f"{'system':14}{'seconds':>9}{'users/s':>9}{'times':>7}{'computed':>10}{'cached':>9}{'of distinct':>12}{'outside step':>14}"
+    )
+    for system, each in found.items():
+        outside = f"{each['outside']:.1%}" if "outside" in each else "-"
+        print(
+            f"{system:14}{each['seconds']:9.1f}{users / each['seconds']:9.2f}{slowest / each['seconds']:7.2f}"
+            f"{each['computed']:10.0f}{each['cached']:9.0f}{each['computed'] / each['distinct']:12.2f}{outside:>14}",
+            flush=True,
+        )
+
+
+def measure(system: str, users: int, cache_users: int) -> dict[str, float]:
+    """One run of one system: seconds, prompt tokens computed and cached, distinct tokens of the prefix tree."""
+    model = load_profile().model
+    people = sample(users)
+    asked = {user.user_id: prompts(user, Tokenizer(model)) for user in people}
+    flat = [tokens + tail for calls in asked.values() for _, tokens, tail in calls]
+    room = distinct_tokens(flat) / users + WRITTEN * (1 + EXPLAINED)
+    blocks = int(cache_users * room / BLOCK) + 8
+    options = OPTIONS | {"num_gpu_blocks_override": blocks}
+    told = SYSTEMS[system](people, asked, model.model_copy(update={"options": options}))
+    return {"distinct": distinct_tokens(flat), **told}
+
+
+def sample(users: int) -> list[Context]:
+    """Users of MovieLens with long histories, and titles they have not seen."""
+    folder = home() / "data" / "movielens"
+    with (folder / "items.csv").open() as file:
+        titles = {row["item_id"]: row["title"] for row in csv.DictReader(file)}
+    seen: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    with (folder / "events.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["item_id"] in titles:
+                seen[row["user_id"]].append((int(row["timestamp"]), row["item_id"]))
+    long = sorted(user for user, events in seen.items() if len(events) >= HISTORY)[:users]
+    if len(long) < users:
+        raise SystemExit(f"bench: {len(long)} users have {HISTORY} events; {users} were asked for")
+    return [_context(user, sorted(seen[user]), titles) for user in long]
+
+
+def _context(user: str, events: list[tuple[int, str]], titles: dict[str, str]) -> Context:
+    had = {item for _, item in events}
+    unseen = [item for item in titles if item not in had][int(user) :: 97][:SCORED]
+    nothing: dict[str, Any] = {"tags": [], "year": None, "text": None}
+    doing = {"value": None, "type": None, "positive": True, "negative": False}
+    history = [
+        nothing | doing | {"event_id": f"e{at}", "item_id": item, "title": titles[item], "time": None}
+        for at, item in events[-HISTORY:]
+    ]
+    offered = [
+        nothing | {"item_id": item, "title": titles[item], "source": "retrieval", "support": []}
+        | {"retrieval_rank": rank, "retrieval_score": 1.0}
+        for rank, item in enumerate(unseen, 1)
+    ]  # fmt: skip
+    about = {"user_id": user, "context_hash": "0" * 64, "cold": False, "n_events": len(events), "experiment_group": "treatment"}
+    return Context.from_row(about | {"history": history, "facts": [], "candidates": offered, "known": []})
+
+
+def prompts(user: Context, tokenizer: Tokenizer) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """Every call about a user: prompt's name, its tokens, the continuation to score."""
+
+    def rendered(name: str, **variables: Any) -> tuple[int, ...]:
+        messages: tuple[Message, ...] = PROMPTS[name].render(history=user.history, **variables)
+        return tokenizer.encode(messages)
+
+    calls = [("taste", rendered("taste"), ())]
+    calls += [("likely", rendered("likely"), tokenizer.encode_text(item.title)) for item in user.candidates]
+    return calls + [("why", rendered("why", title=item.title), ()) for item in user.candidates[:EXPLAINED]]
+
+
+def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+    """Nocturne's worker, files and all."""
+    import asyncio
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from jobs.contracts import contract
+    from jobs.generate import session, worker
+    from jobs.generate.vllm_engine import VllmEngine
+    from jobs.manifest import Manifest
+    from jobs.progress import Progress
+
+    async def program(user: Context, ask: Session, _: Any) -> dict[str, Any]:
+        await ask.complete("taste", history=user.history)
+        await asyncio.gather(*[ask.score("likely", item.title, history=user.history) for item in user.candidates])
+        chosen = user.candidates[:EXPLAINED]
+        await asyncio.gather(*[ask.complete("why", history=user.history, title=item.title) for item in chosen])
+        words = {"summary": "-", "source": "llm", "generation_id": None, "checks": []}
+        taste = {"interests": [], "dislikes": [], "n_events": user.n_events, "cold": False}
+        return {
+            "user_id": user.user_id, "context_hash": user.context_hash, "summary": words | taste, "rankings": [],
+            "explanations": [], "evidence": [], "calls": [vars(call) for call in ask.made], "calls_cached": ask.cached,
+            "calls_refused": 0, "settled": True, "fallbacks": [],
+        }  # fmt: skip
+
+    session.load_prompt = PROMPTS.__getitem__  # type: ignore[assignment]
+    worker.personalize = program  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory() as folder:
+        profile = load_profile().model_copy(update={"model": model})
+        profile = profile.model_copy(update={"storage": profile.storage.model_copy(update={"warehouse": folder})})
+        path = Path(f"{profile.work('2020-01-01')}/contexts/shard=0")
+        path.mkdir(parents=True)
+        rows = [json.loads(json.dumps(user, default=vars)) for user in map(vars, people)]
+        for row in rows:
+            row.pop("events", None)
+            for event in row["history"]:
+                event["time"] = 0
+        schema = contract("contexts").arrow(without=("shard",))
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), path / "part-0.parquet")
+        manifest = Manifest(
+            run_id="bench", run_date="2020-01-01", users=len(people), users_changed=len(people), shards=[0],
+            counts={}, release_before=None, seconds={},
+        )  # fmt: skip
+        engine = VllmEngine(model, "bench", lambda _: None)
+        stepping = timed_steps(engine._engine)
+        made = worker.Worker(profile, manifest, 0, engine, Progress("bench"))
+        start = time.perf_counter()
+        sys.stdout = sys.stderr
+        made.run()
+        sys.stdout = sys.__stdout__
+        seconds = time.perf_counter() - start
+        counts = made.counts
+        return {
+            "seconds": seconds,
+            "computed": counts["prompt"] - counts["prefix"],
+            "cached": counts["prefix"],
+            "outside": 1 - stepping() / seconds,
+        }
+
+
+def with_phases(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+    """`LLM.generate` with all users' descriptions, then all scores, then all explanations; scores read the cache."""
+    from jobs.generate.vllm_engine import ALWAYS, VllmEngine
+
+    VllmEngine(model, "bench", lambda _: None)  # sets the CPU's environment
+    from vllm import LLM, SamplingParams
+
+    llm = LLM(model=model.location, max_model_len=model.max_model_len, **(ALWAYS | model.options))
+    stepping = timed_steps(llm.llm_engine)
+    writing = SamplingParams(temperature=0, max_tokens=WRITTEN)
+    scoring = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=False)
+    start, computed, cached = time.perf_counter(), 0, 0
+    for name in PROMPTS:
+        lists = [list(tokens + tail) for calls in asked.values() for kind, tokens, tail in calls if kind == name]
+        params = scoring if name == "likely" else writing
+        for output in llm.generate([{"prompt_token_ids": each} for each in lists], params, use_tqdm=False):
+            cached += output.num_cached_tokens or 0
+            computed += len(output.prompt_token_ids or ()) - (output.num_cached_tokens or 0)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "computed": computed, "cached": cached, "outside": 1 - stepping() / seconds}
+
+
+def with_transformers(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+    """`generate` in batches, padded on the left; scores by forward passes over whole prompts."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(model.location, dtype=torch.bfloat16).eval()
+    start, computed = time.perf_counter(), 0
+    for name in PROMPTS:
+        lists = [list(tokens + tail) for calls in asked.values() for kind, tokens, tail in calls if kind == name]
+        for place in range(0, len(lists), BATCH):
+            batch = lists[place : place + BATCH]
+            longest = max(map(len, batch))
+            ids = torch.tensor([[0] * (longest - len(each)) + each for each in batch])
+            mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in batch])
+            computed += sum(map(len, batch))
+            with torch.no_grad():
+                if name == "likely":
+                    loaded(ids, attention_mask=mask).logits.log_softmax(-1)
+                else:
+                    loaded.generate(ids, attention_mask=mask, max_new_tokens=WRITTEN, do_sample=False, pad_token_id=0)
+    return {"seconds": time.perf_counter() - start, "computed": computed, "cached": 0}
+
+
+def timed_steps(engine: Any) -> Callable[[], float]:
+    """Seconds spent in `step()` so far."""
+    real, spent = engine.step, 0.0
+
+    def step() -> Any:
+        nonlocal spent
+        start = time.perf_counter()
+        try:
+            return real()
+        finally:
+            spent += time.perf_counter() - start
+
+    engine.step = step
+    return lambda: spent
+
+
+SYSTEMS = {"worker": with_worker, "phased": with_phases, "transformers": with_transformers}
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()
