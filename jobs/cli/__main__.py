@@ -69,9 +69,7 @@ def run(
     ] = None,
     users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Work on unchanged users too, and pay again for known answers.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Ask about unchanged users too, and for known answers.")] = False,
     show: Annotated[int, typer.Option(min=0, help="Print the outputs of so many users at the end.")] = 0,
 ) -> None:
     """Run the night through Airflow; print progress, and at the end a table of what happened."""

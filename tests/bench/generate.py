@@ -84,9 +84,8 @@ def compare(systems: list[str], users: int, cache_users: int, repeat: int) -> No
     found = {system: {name: median(each[name] for each in made) for name in made[0]} for system, made in runs.items()}
     slowest = max(each["seconds"] for each in found.values())
     print(f"{users} users, a cache for {cache_users}, median of {repeat}")
-    print(
-        f"{'system':14}{'seconds':>9}{'users/s':>9}{'times':>7}{'computed':>10}{'cached':>9}{'of distinct':>12}{'outside step':>14}"
-    )
+    columns = f"{'seconds':>9}{'users/s':>9}{'times':>7}{'computed':>10}{'cached':>9}{'of distinct':>12}{'outside step':>14}"
+    print(f"{'system':14}{columns}")
     for system, each in found.items():
         outside = f"{each['outside']:.1%}" if "outside" in each else "-"
         print(
