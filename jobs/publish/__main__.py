@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from pyspark import StorageLevel
@@ -26,6 +27,7 @@ from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
 from jobs.publish.gates import failed_share, judge_across, template_share
+from jobs.publish.page import write_page
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
 from jobs.runs import find_run, put_run, recorded
@@ -116,7 +118,8 @@ class Night:
         verdicts.append(failed_share(self.columns, self.profile.gates).row(self.manifest))
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
-        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {docs}/index.html")
+        page = write_page(Path(docs), self.manifest, verdicts)
+        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
         if failed:
             message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
             self.record("blocked", message=message)

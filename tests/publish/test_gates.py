@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,10 @@ def test_the_run_says_why_and_its_answers_are_kept(blocked: Blocked) -> None:
 
 def test_data_docs_name_what_failed(blocked: Blocked) -> None:
     assert (blocked.docs / "index.html").is_file()
+    judged = (blocked.docs / "judged.html").read_text()
+    assert all(html.escape(key) in judged for each in blocked.verdicts.values() for key in each["sample_keys"])
+    links = re.findall(r'href="(validations/[^"]+)"', judged)
+    assert links and all((blocked.docs / link).is_file() for link in links)
     pages = [page.read_text() for page in (blocked.docs / "validations").rglob("*.html")]
     (page,) = (page for page in pages if "summary_length" in page or "Hm." in page)
     assert "user_summaries" in page
