@@ -16,7 +16,7 @@ from typing import Any
 
 from jobs.errors import run_main
 from jobs.generate import __main__ as generate
-from jobs.generate import chunks, journal, lease
+from jobs.generate import chunks, engines, journal, lease
 from jobs.generate.engine import EngineDown, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.journal import Journal
@@ -87,7 +87,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "lease given up": lambda: killing(Worker, "run", after=True),
 }
 
-generate.FakeEngine = FaultyEngine  # type: ignore[misc]
+engines.FakeEngine = FaultyEngine  # type: ignore[misc]
 if FAULT == "kill":
     POINTS[WHERE.split(":")[0]]()
 
