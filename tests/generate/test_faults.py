@@ -126,6 +126,7 @@ def test_sigterm_ends_a_worker_whose_engine_blocks(tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(USERS)}, chunk_users=1)
     process = start(profile, 'block:"Heat')
     while not requests(profile):
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     began = time.monotonic()
     process.terminate()
