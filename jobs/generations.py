@@ -8,10 +8,10 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import contract
-from jobs.manifest import DECODE_COST, Past
+from jobs.manifest import DECODE_COST, FILE, Past
 from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
-from jobs.storage import folders, read_rows, remove, table_exists
+from jobs.storage import folders, read_json, read_rows, remove, table_exists
 
 NIGHTS = 10  # past ones that tell how fast the model is
 ENOUGH = 20  # calls of a night that tells it
@@ -54,7 +54,9 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: boo
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
         return
     merge = DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
-    merge.whenMatchedUpdateAll(None if replace else "old.status = 'failed'").whenNotMatchedInsertAll().execute()
+    merge.whenMatchedUpdateAll(
+        "old.status = 'failed'" + (" or new.status != 'failed'" if replace else "")
+    ).whenNotMatchedInsertAll().execute()
 
 
 def salvage(spark: SparkSession, profile: Profile) -> int:
@@ -64,9 +66,17 @@ def salvage(spark: SparkSession, profile: Profile) -> int:
         rows = results(spark, profile, run_date)
         if rows is not None:
             found += rows.count()
-            remember(spark, profile, calls(rows, "salvaged", run_date))
+            remember(spark, profile, calls(rows, "salvaged", run_date), replace=_forced(profile, run_date))
             remove(f"{profile.work(run_date)}/results")
     return found
+
+
+def _forced(profile: Profile, run_date: str) -> bool:
+    """Whether a night that was not published asked again for what was known."""
+    try:
+        return bool(read_json(f"{profile.work(run_date)}/{FILE}")["force"])
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: bool = False) -> DataFrame:
@@ -88,7 +98,7 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: boo
 
 
 def past(spark: SparkSession, profile: Profile) -> Past:
-    """What the last nights with the same model settings tell of what calls cost."""
+    """What the last nights tell of what calls cost."""
     path = profile.table("generations")
     if not table_exists(path):
         return Past()

@@ -90,7 +90,7 @@ class Endpoint(Table):
     key_env: Name = "OPENAI_API_KEY"  # the environment variable that holds the key, if the server wants one
     concurrency: Count = 64  # requests at once
     retries: Annotated[int, Field(ge=0)] = 6  # of a request, with growing pauses or the server's Retry-After
-    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0  # of one try
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60.0  # of one try; all tries must fit into night.stall_seconds
     kv_tokens: Count = 200_000  # that the server can keep at once: how much the users in flight may fill
 
 
@@ -121,7 +121,8 @@ class Model(Table):
     @property
     def identity(self) -> str:
         """The model as a context's hash sees it."""
-        return f"{self.name or self.path}@{self.revision or ''}"
+        served = f" as {self.endpoint.serves}" if self.endpoint and self.endpoint.serves else ""
+        return f"{self.name or self.path}@{self.revision or ''}{served}"
 
 
 class Budget(Table):

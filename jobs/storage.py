@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from jobs.contracts import contract
+from jobs.errors import StorageError
 from jobs.profile import Profile
 
 
@@ -18,6 +21,16 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     if "://" not in path:
         return fs.LocalFileSystem(), path
     return fs.FileSystem.from_uri(path.replace("s3a://", "s3://", 1))
+
+
+@contextmanager
+def storage(place: str) -> Iterator[None]:
+    """Turn what the system says of a file or folder into an error for the reader."""
+    try:
+        yield
+    except OSError as error:
+        advice = "mend it and start the night again; what is committed is kept"
+        raise StorageError(f"{place}: {error}; {advice}") from error
 
 
 def write_json(path: str, content: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jobs.errors import ProfileError
 from jobs.profile import Model
@@ -14,12 +15,12 @@ WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 
 
 def model_digest(model: Model) -> str:
-    """sha256 over the weights of a local model, kept beside them while they stay as they are; name and revision of any other.
+    """sha256 over the weights of a local model, kept beside them while they stay as they are; of any other what it is called.
 
     Raises:
         ProfileError: there are no weights.
     """
-    if model.path is None:
+    if model.path is None or model.endpoint:
         return model.identity
     folder = Path(model.location)
     files = sorted(file for kind in WEIGHTS for file in folder.glob(kind))
@@ -27,7 +28,9 @@ def model_digest(model: Model) -> str:
         raise ProfileError(f"model.path: no weights in {folder}; infra/bootstrap makes the demo's model")
     seen = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     stored = folder / "digest.json"
-    kept = read_json(str(stored)) if stored.is_file() else {}
+    kept: dict[str, Any] = {}
+    with suppress(FileNotFoundError, ValueError):  # not there yet, or torn
+        kept = read_json(str(stored))
     if kept.get("files") == seen:
         return str(kept["digest"])
     digest = hashlib.sha256()
@@ -41,5 +44,5 @@ def model_digest(model: Model) -> str:
 
 def local_digest(model: Model) -> str | None:
     """The same where this machine has the weights; None where only the workers do."""
-    local = model.path is None or any(file for kind in WEIGHTS for file in Path(model.location).glob(kind))
+    local = model.path is None or model.endpoint or any(file for kind in WEIGHTS for file in Path(model.location).glob(kind))
     return model_digest(model) if local else None

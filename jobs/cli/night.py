@@ -124,10 +124,15 @@ def _job(command: list[str]) -> dict[str, Any]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
         assert process.stdout
         line = ""
-        for line in process.stdout:
-            if line.startswith("nocturne"):
-                out.progress(line.rstrip())
-        if process.wait():
+        try:
+            for line in process.stdout:
+                if line.startswith("nocturne"):
+                    out.progress(line.rstrip())
+            process.wait()
+        finally:  # interrupted, the job ends before its files are removed
+            process.terminate()
+            process.wait()
+        if process.returncode:
             errors.seek(0)
             said = errors.read().splitlines()
             complaint = [each for each in said if each.startswith("nocturne: ")] or said[-1:] or [shlex.join(command)]

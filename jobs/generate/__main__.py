@@ -2,7 +2,7 @@
 
     python -m jobs.generate --profile FILE --run-date 2016-10-17 --run-id ID --shard 0
 
-Started again it goes on where it was: committed users are kept, their calls never repeated. Exit codes: 0 done; 3 no
+Started again it goes on where it was: committed users are kept, their calls not repeated. Exit codes: 0 done; 3 no
 retry helps; 75 the next attempt goes on (another worker, engine or storage down); 143 stopped by SIGTERM.
 """
 
@@ -43,9 +43,8 @@ def main() -> None:
     manifest.refuse_changed(made_with(profile, digest))
     worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
     worker.run()
-    told = {"seconds": worker.seconds, "refused": worker.counts["refused"]}
-    predicted = worker.predicted.columns() if worker.predicted else {}
-    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", told | {"predicted": predicted})
+    told = {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}}
+    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", told)
     print(json.dumps({"shard": arguments.shard, **worker.counts}))
 
 

@@ -36,7 +36,7 @@ class Room:
         self.used, self.users = 0, 0
         self._freed = asyncio.Event()
 
-    async def enter(self, tokens: int, capacity: int) -> None:
+    async def enter(self, tokens: int, capacity: float) -> None:
         """Wait until `tokens` more fit into `capacity`."""
         while self.used and self.used + tokens > capacity * FILLED:
             self._freed.clear()

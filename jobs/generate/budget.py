@@ -15,7 +15,7 @@ class Purse:
 
     def __init__(self, budget: Budget, part: float, elapsed: Callable[[], float]) -> None:
         self._elapsed = elapsed
-        self.calls, self.tokens, self.refused = 0, 0, 0
+        self.calls, self.tokens = 0, 0
         limits = {"calls": budget.calls, "tokens": budget.tokens}
         self._limits = {name: int(limit * part) for name, limit in limits.items() if limit is not None}
         self._seconds = budget.seconds
@@ -23,10 +23,10 @@ class Purse:
     def take(self, tokens: int) -> str | None:
         """Set aside a call of at most `tokens`; the reason where there is not enough left."""
         if self._seconds is not None and self._elapsed() >= self._seconds:
-            return self._refuse(f"the budget of {self._seconds:g} seconds is spent")
+            return f"the budget of {self._seconds:g} seconds is spent"
         for name, wanted in (("calls", self.calls + 1), ("tokens", self.tokens + tokens)):
             if name in self._limits and wanted > self._limits[name]:
-                return self._refuse(f"the shard's budget of {self._limits[name]} {name} is spent")
+                return f"the shard's budget of {self._limits[name]} {name} is spent"
         self.calls += 1
         self.tokens += tokens
         return None
@@ -34,7 +34,3 @@ class Purse:
     def settle(self, taken: int, used: int) -> None:
         """A call that set `taken` tokens aside has used so many."""
         self.tokens += used - taken
-
-    def _refuse(self, reason: str) -> str:
-        self.refused += 1
-        return reason

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +18,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.contracts import contract
-from jobs.errors import StorageError
 from jobs.profile import Night
-from jobs.storage import filesystem
+from jobs.storage import filesystem, storage
 
 SCHEMA = contract("results").arrow()
 FOLLOWED = ["user_id", "context_hash", "calls"]
@@ -44,7 +42,6 @@ class Chunks:
     """
 
     def __init__(self, folder: str, night: Night, allowed: Callable[[], None] = lambda: None) -> None:
-        self.committed = 0
         self._files, self._folder = filesystem(folder)
         self._night, self._allowed = night, allowed
         self._rows: list[dict[str, Any]] = []
@@ -98,23 +95,12 @@ class Chunks:
         pq.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA), sink)
         content = sink.getvalue().to_pybytes()
         part = f"{self._folder}/.{uuid.uuid4().hex}.part"
-        self._allowed()
         with storage(self._folder):
+            self._allowed()
             with self._files.open_output_stream(part) as stream:
                 stream.write(content)
             self._files.move(part, f"{self._folder}/{name_of(content)}")
-        self.committed += len(self._rows)
         self._rows = []
-
-
-@contextmanager
-def storage(folder: str) -> Iterator[None]:
-    """Turn what the system says of a folder into an error for the reader."""
-    try:
-        yield
-    except OSError as error:
-        advice = "mend it and start the night again; what is committed is kept"
-        raise StorageError(f"{folder}: {error}; {advice}") from error
 
 
 def name_of(content: bytes) -> str:

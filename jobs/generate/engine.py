@@ -13,6 +13,10 @@ class EngineDown(Retryable):
     """The engine itself cannot answer anyone: the worker ends, and its retry goes on from what is committed."""
 
 
+class EngineAway(EngineDown):
+    """It cannot be reached or will not serve us: no user's fault."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """What an engine returns: `text` of a completion, `nats` of a score or `labels` of a choice; tokens as it counted them.

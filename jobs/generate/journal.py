@@ -6,27 +6,31 @@ takes them one at a time, so a second death has one culprit, who is quarantined 
 
 from __future__ import annotations
 
-from jobs.storage import read_json, write_json
+from jobs.storage import read_json, storage, write_json
 
 DEATHS = 2  # in flight at so many, a user is quarantined
 
 
 class Journal:
-    """The shard's journal at `path`. `deaths` counts by user, `seconds` what earlier attempts took."""
+    """The shard's journal at `path`. `deaths` counts by user, `seconds` what earlier attempts took.
+
+    The seconds that its methods are given include those.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.deaths: dict[str, int] = {}
         self.seconds = 0.0
+        self.predicted: dict[str, float] | None = None  # by the first attempt
         self._flying: set[str] = set()
 
     def open(self, done: set[str]) -> None:
         """Read what is left of earlier attempts; `done` are users who had been committed."""
         try:
             left = read_json(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # none, or torn: nothing is known of earlier attempts
             return
-        self.deaths, self.seconds = left["deaths"], left["seconds"]
+        self.deaths, self.seconds, self.predicted = left["deaths"], left["seconds"], left["predicted"]
         for user in set(left["flying"]) - done:
             self.deaths[user] = self.deaths.get(user, 0) + 1
         self._write()
@@ -55,5 +59,7 @@ class Journal:
         self._write(seconds)
 
     def _write(self, seconds: float = 0.0) -> None:
-        content = {"flying": sorted(self._flying), "deaths": self.deaths, "seconds": round(self.seconds + seconds, 1)}
-        write_json(self.path, content)
+        spent = round(max(self.seconds, seconds), 1)
+        content = {"flying": sorted(self._flying), "deaths": self.deaths, "seconds": spent, "predicted": self.predicted}
+        with storage(self.path):
+            write_json(self.path, content)

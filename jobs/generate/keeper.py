@@ -85,10 +85,9 @@ class Keeper:
             return
         try:
             self._lease.renew()
-        except (NocturneError, OSError) as error:
-            lost = error if isinstance(error, NocturneError) else Retryable(f"{self._lease.path}: {error}")
-            self._lease.lost = self._lease.lost or lost
-            self._stop(lost)
+        except NocturneError as error:
+            self._lease.lost = error
+            self._stop(error)
 
 
 def end(reason: str, code: int) -> None:

@@ -12,12 +12,13 @@ import os
 import socket
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import psutil
 
 from jobs.errors import Busy, NocturneError
-from jobs.storage import delete, read_json, write_json
+from jobs.storage import delete, read_json, storage, write_json
 
 SILENT_S = 60.0
 RENEW_S = 10.0
@@ -41,12 +42,13 @@ class Lease:
         Raises:
             Busy: somebody else is.
         """
-        holder = self._holder()
-        if holder and not _gone(holder):
-            raise self._busy(holder)
-        self._write()
-        time.sleep(SETTLE_S)
-        self.check()
+        with storage(self.path):
+            holder = self._holder()
+            if holder and not _gone(holder):
+                raise self._busy(holder)
+            self._write()
+            time.sleep(SETTLE_S)
+            self.check()
 
     def check(self) -> None:
         """Raise `Busy` where the shard is no longer ours."""
@@ -56,16 +58,25 @@ class Lease:
             raise self.lost
 
     def renew(self) -> None:
-        """Tell that the owner lives, every `RENEW_S`."""
-        if time.monotonic() - self._renewed >= RENEW_S:
+        """Tell that the owner lives, every `RENEW_S`; a storage that is away for less than `SILENT_S` does no harm.
+
+        Raises:
+            Busy: the shard is somebody else's.
+            StorageError: nothing could be told for so long that it may be.
+        """
+        silent = time.monotonic() - self._renewed
+        if silent < RENEW_S:
+            return
+        with storage(self.path) if silent > SILENT_S - 2 * RENEW_S else suppress(OSError):
             self.check()
             self._write()
 
     def give_up(self) -> None:
-        """Let the next one have it at once."""
-        holder = self._holder()
-        if holder and holder["owner"] == self._me["owner"]:
-            delete(self.path)
+        """Let the next one have it at once; where that cannot be written, after our silence."""
+        with suppress(OSError):
+            holder = self._holder()
+            if holder and holder["owner"] == self._me["owner"]:
+                delete(self.path)
 
     def _holder(self) -> dict[str, Any] | None:
         try:
@@ -76,8 +87,8 @@ class Lease:
             return None
 
     def _write(self) -> None:
-        self._renewed = time.monotonic()
         write_json(self.path, self._me | {"beat": time.time()})
+        self._renewed = time.monotonic()
 
     def _busy(self, holder: dict[str, Any] | None) -> Busy:
         if holder is None:
@@ -91,7 +102,9 @@ def _gone(holder: dict[str, Any]) -> bool:
     """Whether a lease's owner is no more: seen at once on this machine, after its silence on another."""
     if holder["host"] == socket.gethostname() and os.getpid() != holder["pid"]:
         try:
-            return abs(psutil.Process(holder["pid"]).create_time() - holder["born"]) > 1
+            process = psutil.Process(holder["pid"])
+            if process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - holder["born"]) > 1:
+                return True
         except psutil.NoSuchProcess:
             return True
     return time.time() - holder["beat"] > SILENT_S

@@ -101,7 +101,7 @@ def together(shards: Sequence[Prediction]) -> Prediction:
     for name in ("calls", "calls_known", "prompt_tokens", "output_tokens"):
         figures[name] = tuple(map(sum, zip(*[getattr(shard, name) for shard in shards], strict=True))) or (0, 0, 0)
     seconds = [shard.seconds for shard in shards if shard.seconds]
-    slowest = max(seconds) if len(seconds) == len(shards) and seconds else None
+    slowest = max(seconds, default=(0.0, 0.0, 0.0)) if len(seconds) == len(shards) else None
     return Prediction(users=sum(shard.users for shard in shards), **figures, seconds=slowest)
 
 

@@ -14,6 +14,7 @@ from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.ranking import Ranked, rank
 from jobs.generate.session import USABLE, Session
 from jobs.profile import Profile
+from jobs.prompts import in_place
 
 RECENT = 15  # titles of the history that the scoring prompt shows
 NAMED = 2  # events an explanation names
@@ -66,6 +67,7 @@ async def summarize(user: Context, ask: Session, noun: str) -> Words:
     if not favourites:
         return Words(template, "template")
     answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
+    likes, favourites, dislikes = (list(map(in_place, labels)) for labels in (likes, favourites, dislikes))
     needed = (tuple(likes or favourites),)
     evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), others=(noun,), needed=needed)
     return checked(answer, evidence, template)
@@ -95,7 +97,8 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_mo
     if not by_model or not because:
         return Words(template, "template")
     answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
-    evidence = Evidence(others=(item.title, *because, *item.tags, noun), needed=((item.title,), tuple(because)), new=item.title)
+    title, *named = map(in_place, (item.title, *because))
+    evidence = Evidence(others=(title, *named, *map(in_place, item.tags), noun), needed=((title,), tuple(named)), new=title)
     return checked(answer, evidence, template)
 
 

@@ -16,7 +16,13 @@ from jobs.generate.context import Context, Generation
 from jobs.generate.engine import Engine, EngineDown, Reply
 from jobs.prompts import Message, Prompt, load_prompt
 
+TOKENS = ("prompt_tokens", "cached_tokens", "output_tokens")
+REASKED = (*UNPAID, "too_long")  # which limits may have changed since
 SHARED = 4096  # answers a worker keeps for whoever asks the same
+
+
+class Stopping(EngineDown):
+    """Told to who waits for an answer that somebody else was getting when the worker came to its end."""
 
 
 class Memory:
@@ -60,7 +66,7 @@ class Session:
         self.settled = True
         self._memory = memory
         self._engine = memory.engine
-        self._known = {answer.generation_id: answer for answer in known if answer.status not in UNPAID}
+        self._known = {answer.generation_id: answer for answer in known if answer.status not in REASKED}
         self._quarantined = quarantined
 
     async def complete(self, name: str, **variables: Any) -> Generation:
@@ -100,7 +106,7 @@ class Session:
             return unanswered(request, "failed", self._quarantined)
         if request.id in self._memory.shared:
             self.cached += 1
-            return await self._memory.shared[request.id]
+            return await asyncio.shield(self._memory.shared[request.id])
         if request.id in self._known:
             self.cached += 1
             return self._known[request.id]
@@ -108,7 +114,7 @@ class Session:
         try:
             answer = await self._pay(request)
         except BaseException as error:  # whoever waits for it is told; if nobody does, it is no unseen error
-            future.set_exception(error if isinstance(error, EngineDown) else EngineDown("the worker is stopping"))
+            future.set_exception(error if isinstance(error, EngineDown) else Stopping("the worker is stopping"))
             future.exception()
             raise
         future.set_result(answer)
@@ -141,9 +147,7 @@ class Session:
         if len(again.tokens) + again.room > self._engine.max_model_len:
             return reply, "invalid"
         second = await self._send(again)
-        tokens = {
-            name: getattr(reply, name) + getattr(second, name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")
-        }
+        tokens = {name: getattr(reply, name) + getattr(second, name) for name in TOKENS}
         status = judge(request.prompt, second)
         return replace(second, **tokens), "repaired" if status == "ok" else status
 

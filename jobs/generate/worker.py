@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -14,14 +16,14 @@ from jobs.generate.admission import Place, Room, ordered
 from jobs.generate.budget import Purse
 from jobs.generate.chunks import Chunks
 from jobs.generate.context import Context
-from jobs.generate.engine import Engine
+from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
-from jobs.generate.plan import Prediction, predict
+from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, rehearse
-from jobs.generate.session import Memory, Session
+from jobs.generate.session import Memory, Session, Stopping
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
@@ -29,6 +31,7 @@ from jobs.storage import filesystem
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
+NOBODYS_FAULT = (Stopped, asyncio.CancelledError, StorageError, EngineAway)  # ends that leave no suspects
 
 
 class Worker:
@@ -47,7 +50,6 @@ class Worker:
         self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
         self.memory = Memory(engine, self.purse)
         self.counts = self.memory.counts
-        self.predicted: Prediction | None = None
         self._room = Room()
         self._began = time.monotonic()
         self._stopped: NocturneError | None = None
@@ -80,13 +82,18 @@ class Worker:
             except asyncio.CancelledError as error:
                 early = self._stopped or error
             except BaseExceptionGroup as group:
-                early = self._stopped or group.exceptions[0]
+                early = self._stopped or min(group.exceptions, key=lambda error: isinstance(error, Stopping))
             finally:
                 reporter.cancel()
-            if self.lease.lost is None and not isinstance(early, StorageError):
-                self.chunks.commit()
-                if early is None or isinstance(early, Stopped | asyncio.CancelledError):
-                    self.journal.close(self._elapsed())
+            if self.lease.lost is None:
+                try:
+                    if not isinstance(early, StorageError):
+                        self.chunks.commit()
+                except StorageError as error:
+                    early = early or error
+                if early is None or isinstance(early, NOBODYS_FAULT):
+                    with suppress(StorageError) if early else nullcontext():
+                        self.journal.close(self._elapsed())
         if early:
             raise early
         self.progress(self.describe())
@@ -103,12 +110,18 @@ class Worker:
                 user, room = place.user, max(1, place.load.room)
                 if user.user_id in self.journal.suspects:
                     await self._room.alone()
-                # Its size is known once it is loaded, which nobody needs for whom every answer is known.
-                capacity = self.memory.engine.kv_tokens if place.load.calls else room
-                await self._room.enter(room, max(capacity, room))
+                await self._room.enter(room, self._capacity() if place.load.calls else math.inf)
                 task = programs.create_task(self._one(user, room))
                 if user.user_id in self.journal.suspects:
                     await asyncio.wait([task])
+
+    def _capacity(self) -> int:
+        """What the cache holds; known once the model is loaded, which the watchdog watches as it does a request."""
+        self.memory.waiting += 1
+        try:
+            return self.memory.engine.kv_tokens
+        finally:
+            self.memory.waiting -= 1
 
     async def _one(self, user: Context, room: int) -> None:
         try:
@@ -137,8 +150,9 @@ class Worker:
                     prefix = max((request.tokens for request in rehearsal.new), key=len, default=())
                     places.append(Place(user, Load.of(rehearsal, seen), prefix))
                     await asyncio.sleep(0)  # the engine steps on in between
-                if self.predicted is None and not wanted:
-                    self.predicted = predict([place.load for place in places], self.total - self.resumed, self.past)
+                if self.journal.predicted is None and not wanted:
+                    loads = [place.load for place in places]
+                    self.journal.predicted = predict(loads, self.total - self.resumed, self.past).columns()
                 for place in ordered(places):
                     yield place
 

@@ -91,8 +91,10 @@ class Night:
         return release, status
 
     def remember(self, made: DataFrame) -> dict[str, Any]:
-        """Add tonight's calls to `generations`; returns the run's columns about calls."""
-        calls = generations.calls(made, self.manifest.run_id, str(self.manifest.run_date))
+        """Add tonight's calls to `generations`, those of rows that another worker's took the place of too; returns the run's
+        columns about calls."""
+        committed = generations.results(self.spark, self.profile, str(self.manifest.run_date))
+        calls = generations.calls(made if committed is None else committed, self.manifest.run_id, str(self.manifest.run_date))
         total = calls.agg(
             F.count("*").alias("calls_new"),
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
@@ -140,7 +142,7 @@ class Night:
             status="released",
             tables=versions,
             digests=digests,
-            published_at=self.now(),
+            published_at=max([self.now(), *[each.published_at + timedelta(milliseconds=1) for each in night]]),
         )
         publish(self.profile, release)
         self.progress(f"released {release.release_id}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import contract
@@ -27,7 +27,9 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
         made = spark.createDataFrame([], contract("results").spark().toNullable())
     else:
         contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
-        made = rows.join(contexts, ["user_id", "context_hash"], how="left_semi").dropDuplicates(["user_id"])
+        best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
+        ours = rows.join(contexts, ["user_id", "context_hash"], how="left_semi")
+        made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
     made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()
     if n != manifest.users_changed:

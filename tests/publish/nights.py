@@ -123,7 +123,7 @@ def prepared(
     _parquet(f"{work}/results/shard=0", loose("results"), rows)
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))
-    write_json(f"{work}/generate/0.json", {"seconds": 7.0, "refused": 0, "predicted": {"calls": 3.0}})
+    write_json(f"{work}/generate/0.json", {"seconds": 7.0, "predicted": {"calls": 3.0}})
     about: Row = {
         "run_id": run_id,
         "run_date": night,
