@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from pyarrow import fs
 
 from jobs.contracts import contract
@@ -21,6 +22,16 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     if "://" not in path:
         return fs.LocalFileSystem(), path
     return fs.FileSystem.from_uri(path.replace("s3a://", "s3://", 1))
+
+
+def parquet(path: str) -> ds.Dataset:
+    """The Parquet files in a folder, of which none is read yet.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    files, place = filesystem(path)
+    return ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
 
 
 @contextmanager

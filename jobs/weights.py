@@ -22,8 +22,7 @@ def model_digest(model: Model) -> str:
     """
     if model.path is None or model.endpoint:
         return model.identity
-    folder = Path(model.location)
-    files = sorted(file for kind in WEIGHTS for file in folder.glob(kind))
+    folder, files = Path(model.location), _files(model)
     if not files:
         raise ProfileError(f"model.path: no weights in {folder}; infra/bootstrap makes the demo's model")
     seen = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
@@ -44,5 +43,8 @@ def model_digest(model: Model) -> str:
 
 def local_digest(model: Model) -> str | None:
     """The same where this machine has the weights; None where only the workers do."""
-    local = model.path is None or model.endpoint or any(file for kind in WEIGHTS for file in Path(model.location).glob(kind))
-    return model_digest(model) if local else None
+    return model_digest(model) if model.path is None or model.endpoint or _files(model) else None
+
+
+def _files(model: Model) -> list[Path]:
+    return sorted(file for kind in WEIGHTS for file in Path(model.location).glob(kind))

@@ -32,6 +32,9 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+RunDate = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")]
+Users = Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")]
+Shards = Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")]
 Release = Annotated[str | None, typer.Option("--release", help="A release id; by default the latest.")]
 
 
@@ -64,11 +67,9 @@ def doctor() -> None:
 
 @app.command(epilog=examples("run", "run --date 2016-10-17 --users 48 --show 3", "run --users ids.txt --force"))
 def run(
-    date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")
-    ] = None,
-    users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
-    shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
+    date: RunDate = None,
+    users: Users = None,
+    shards: Shards = None,
     force: Annotated[bool, typer.Option("--force", help="Ask about unchanged users too, and for known answers.")] = False,
     show: Annotated[int, typer.Option(min=0, help="Print the outputs of so many users at the end.")] = 0,
 ) -> None:
@@ -88,11 +89,9 @@ def run(
 
 @app.command(epilog=examples("plan", "plan --date 2016-10-17 --users 48", "plan --force"))
 def plan(
-    date: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Run date: events before it count; today.")
-    ] = None,
-    users: Annotated[str | None, typer.Option(help="So many users, or a file with an id a line; by default all.")] = None,
-    shards: Annotated[int | None, typer.Option(min=1, max=4096, help="By default the profile's.")] = None,
+    date: RunDate = None,
+    users: Users = None,
+    shards: Shards = None,
     force: Annotated[bool, typer.Option("--force", help="As if everything were asked again.")] = False,
 ) -> None:
     """What the night would do and cost, with 95% intervals; changes nothing, loads no model."""

@@ -14,7 +14,6 @@ from random import Random
 from statistics import fmean, stdev
 from typing import Any
 
-import pyarrow.dataset as ds
 from pydantic import BaseModel
 
 from jobs.errors import run_main
@@ -26,7 +25,7 @@ from jobs.generate.session import Memory
 from jobs.manifest import DECODE_COST, FILE, Manifest, Past
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.storage import filesystem, read_json
+from jobs.storage import parquet, read_json
 from jobs.weights import model_digest
 
 SAMPLE = 64  # users of a shard that are rehearsed; contexts are in the order of their ids, so of any cost
@@ -121,8 +120,7 @@ def main() -> None:
 
 
 async def _shard(folder: str, profile: Profile, memory: Memory, past: Past) -> Prediction:
-    files, place = filesystem(folder)
-    data = ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
+    data = parquet(folder)
     sample = [Context.from_row(row) for row in data.head(SAMPLE).to_pylist()]
     rehearsals = [await rehearse(lambda user, ask: personalize(user, ask, profile), user, memory) for user in sample]
     seen: set[str] = set()

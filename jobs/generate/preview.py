@@ -20,7 +20,7 @@ from jobs.generate.vllm_engine import VllmEngine
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.prompts import prompt_names
-from jobs.storage import filesystem
+from jobs.storage import parquet
 
 
 def main() -> None:
@@ -46,9 +46,8 @@ def main() -> None:
 def find_context(profile: Profile, user_id: str, nights: list[str]) -> Context:
     """The user's newest context; users whose history did not change have none of that night."""
     for night in nights:
-        files, folder = filesystem(f"{profile.work(night)}/contexts")
         try:
-            data = ds.dataset(folder, filesystem=files, format="parquet", partitioning=None)
+            data = parquet(f"{profile.work(night)}/contexts")
         except FileNotFoundError:
             continue
         if rows := data.to_table(filter=ds.field("user_id") == user_id).to_pylist():

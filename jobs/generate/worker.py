@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
-import pyarrow.dataset as ds
-
 from jobs.errors import NocturneError, StorageError
 from jobs.generate.admission import Place, Room, ordered
 from jobs.generate.budget import Purse
@@ -27,7 +25,7 @@ from jobs.generate.session import Memory, Session, Stopping
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.storage import filesystem
+from jobs.storage import parquet
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
@@ -41,12 +39,12 @@ class Worker:
         self.profile, self.night = profile, profile.night
         self.past = manifest.past
         work = profile.work(str(manifest.run_date))
-        self.contexts = f"{work}/contexts/shard={shard}"
+        self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
         self.journal = Journal(f"{work}/generate/{shard}.journal.json")
         self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check)
         self.progress = progress
-        self.total, self.resumed = self._size(), 0
+        self.total, self.resumed = int(self.contexts.count_rows()), 0
         self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
         self.memory = Memory(engine, self.purse)
         self.counts = self.memory.counts
@@ -105,14 +103,15 @@ class Worker:
         self._loop.call_soon_threadsafe(self._main.cancel)
 
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
+        suspects = self.journal.suspects
         async with asyncio.TaskGroup() as programs:
-            async for place in self._places(done):
+            async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)
-                if user.user_id in self.journal.suspects:
+                if user.user_id in suspects:
                     await self._room.alone()
                 await self._room.enter(room, self._capacity() if place.load.calls else math.inf)
                 task = programs.create_task(self._one(user, room))
-                if user.user_id in self.journal.suspects:
+                if user.user_id in suspects:
                     await asyncio.wait([task])
 
     def _capacity(self) -> int:
@@ -135,9 +134,8 @@ class Worker:
         finally:
             self._room.leave(room)
 
-    async def _places(self, done: set[tuple[str, str]]) -> AsyncIterator[Place]:
+    async def _places(self, done: set[tuple[str, str]], suspects: set[str]) -> AsyncIterator[Place]:
         """Users who are not committed, in the order of `ordered` within a window; suspects of a death before all others."""
-        suspects = self.journal.suspects
         for wanted in (True, False) if suspects else (False,):
             for window in self._windows():
                 new = [user for user in window if (user.user_id in suspects) == wanted]
@@ -160,15 +158,8 @@ class Worker:
         return await personalize(user, session, self.profile)
 
     def _windows(self) -> Iterator[list[Context]]:
-        for batch in self._dataset().to_batches(batch_size=WINDOW, fragment_readahead=1, batch_readahead=1):
+        for batch in self.contexts.to_batches(batch_size=WINDOW, fragment_readahead=1, batch_readahead=1):
             yield [Context.from_row(row) for row in batch.to_pylist()]
-
-    def _dataset(self) -> ds.Dataset:
-        files, folder = filesystem(self.contexts)
-        return ds.dataset(folder, filesystem=files, format="parquet", partitioning=None)
-
-    def _size(self) -> int:
-        return int(self._dataset().count_rows())
 
     @property
     def seconds(self) -> float:

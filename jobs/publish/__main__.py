@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
-from jobs.publish.gates import failed_share, judge_across, template_share
+from jobs.publish.gates import judge_across, judge_figures, template_share
 from jobs.publish.page import write_page
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
@@ -74,8 +75,9 @@ class Night:
 
     def run(self) -> tuple[Release, str]:
         """The release that shows this night, and whether it is new (`published`) or was there (`unchanged`)."""
-        made = tonights_results(self.spark, self.profile, self.manifest)
-        self.columns = self.remember(made)
+        committed = generations.results(self.spark, self.profile, str(self.manifest.run_date))
+        made = tonights_results(self.spark, self.profile, self.manifest, committed)
+        self.columns = self.remember(made, committed)
         tables = assemble(self.spark, self.profile, self.manifest, made)
         tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in tables.items()}
         try:
@@ -90,10 +92,9 @@ class Night:
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
         return release, status
 
-    def remember(self, made: DataFrame) -> dict[str, Any]:
+    def remember(self, made: DataFrame, committed: DataFrame | None) -> dict[str, Any]:
         """Add tonight's calls to `generations`, those of rows that another worker's took the place of too; returns the run's
         columns about calls."""
-        committed = generations.results(self.spark, self.profile, str(self.manifest.run_date))
         calls = generations.calls(made if committed is None else committed, self.manifest.run_id, str(self.manifest.run_date))
         total = calls.agg(
             F.count("*").alias("calls_new"),
@@ -116,8 +117,9 @@ class Night:
         """
         docs = str(home() / "docs" / self.profile.name / self.manifest.run_id)
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
-        verdicts += [each.row(self.manifest) for each in judge_across(tables, self.manifest, self.profile.gates)]
-        verdicts.append(failed_share(self.columns, self.profile.gates).row(self.manifest))
+        limits = self.profile.gates
+        across = judge_across(tables, self.manifest, limits) + judge_figures(self.columns, limits)
+        verdicts += [each.row(self.manifest) for each in across]
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
         page = write_page(Path(docs), self.manifest, verdicts)
@@ -169,18 +171,19 @@ class Night:
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each stage; generate's is its slowest shard's."""
-        slowest = max((shard["seconds"] for shard in self.shards()), default=0.0)
+        slowest = max((shard["seconds"] for shard in self.shards), default=0.0)
         return self.manifest.seconds | {"generate": slowest, "publish": self.progress.seconds}
 
     def predicted(self) -> dict[str, float]:
         """What generate was expected to cost: sums over shards, intervals too, which is wide; seconds are the slowest's."""
         found: dict[str, float] = {}
-        for shard in self.shards():
+        for shard in self.shards:
             for name, value in shard["predicted"].items():
                 together = max if name.startswith("seconds") else float.__add__
                 found[name] = together(found.get(name, 0.0), float(value))
         return found
 
+    @cached_property
     def shards(self) -> list[dict[str, Any]]:
         """What each worker left."""
         work = f"{self.profile.work(str(self.manifest.run_date))}/generate"

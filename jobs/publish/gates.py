@@ -49,7 +49,6 @@ def judge_across(tables: dict[str, DataFrame], manifest: Manifest, limits: Gates
               _key("user_id", "event_id")),
         _counts_in(manifest, tables["rejected"]),
         _rejected_share(manifest, limits),
-        _template_share(template_share(summaries, explanations), limits),
     ]  # fmt: skip
 
 
@@ -63,11 +62,14 @@ def template_share(summaries: DataFrame, explanations: DataFrame) -> float:
     return row["replaced"] / asked if asked else 0.0
 
 
-def failed_share(calls: dict[str, Any], limits: Gates) -> Verdict:
-    """Share of the new calls without a usable answer: a model that answers nobody must not pass for a night of templates."""
-    share = calls["calls_failed"] / calls["calls_new"] if calls["calls_new"] else 0.0
-    expected = f"at most {limits.max_failed_share:.2%}"
-    return Verdict("generations", "failed_share", share <= limits.max_failed_share, expected, f"{share:.2%}")
+def judge_figures(run: dict[str, Any], limits: Gates) -> list[Verdict]:
+    """Rules about columns of the run: the share of templates, and of new calls without a usable answer, since a model
+    that answers nobody must not pass for a night of templates."""
+    failed = run["calls_failed"] / run["calls_new"] if run["calls_new"] else 0.0
+    return [
+        _at_most("explanations", "template_share", run["template_share"], limits.max_template_share),
+        _at_most("generations", "failed_share", failed, limits.max_failed_share),
+    ]
 
 
 def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:
@@ -101,17 +103,8 @@ def _counts_in(manifest: Manifest, rejected: DataFrame) -> Verdict:
 def _rejected_share(manifest: Manifest, limits: Gates) -> Verdict:
     total = manifest.rows_in
     share = manifest.rows_rejected / total if total else 0.0
-    return Verdict(
-        "rejected",
-        "share",
-        share <= limits.max_rejected_share,
-        f"at most {limits.max_rejected_share:.2%}",
-        f"{share:.2%}",
-    )
+    return _at_most("rejected", "share", share, limits.max_rejected_share)
 
 
-def _template_share(share: float, limits: Gates) -> Verdict:
-    return Verdict(
-        "explanations", "template_share", share <= limits.max_template_share, f"at most {limits.max_template_share:.2%}",
-        f"{share:.2%}",
-    )  # fmt: skip
+def _at_most(table: str, rule: str, share: float, limit: float) -> Verdict:
+    return Verdict(table, rule, share <= limit, f"at most {limit:.2%}", f"{share:.2%}")

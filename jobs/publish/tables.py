@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 
 from jobs.contracts import contract
 from jobs.errors import InputError
-from jobs.generations import results
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.releases import find, released
@@ -16,19 +15,18 @@ from jobs.releases import find, released
 MADE = ("user_summaries", "rankings", "explanations", "evidence")
 
 
-def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) -> DataFrame:
-    """One row of `results` for every context of the night, persisted; the caller unpersists it.
+def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest, committed: DataFrame | None) -> DataFrame:
+    """Of the rows of `results` that workers `committed`, one for every context of the night; the caller unpersists it.
 
     Raises:
         InputError: users are missing; generate has not finished.
     """
-    rows = results(spark, profile, str(manifest.run_date)) if manifest.users_changed else None
-    if rows is None:
+    if committed is None or not manifest.users_changed:
         made = spark.createDataFrame([], contract("results").spark().toNullable())
     else:
         contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
         best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
-        ours = rows.join(contexts, ["user_id", "context_hash"], how="left_semi")
+        ours = committed.join(contexts, ["user_id", "context_hash"], how="left_semi")
         made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
     made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()
