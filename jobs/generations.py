@@ -11,37 +11,39 @@ from jobs.contracts import contract
 from jobs.manifest import DECODE_COST, FILE, Past
 from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
+from jobs.runs import find_run
 from jobs.storage import folders, read_json, read_rows, remove, table_exists
 
 NIGHTS = 10  # past ones that tell how fast the model is
 ENOUGH = 20  # calls of a night that tells it
 PER_SUBJECT = 200  # newest answers that travel with a context
-ANSWER = tuple(name for name in contract("generations").names if name not in ("run_id", "run_date"))
+NOT_THE_ANSWER = ("run_id", "run_date")
+ANSWER = tuple(name for name in contract("generations").names if name not in NOT_THE_ANSWER)
 
 
-def results(spark: SparkSession, profile: Profile, run_date: str) -> DataFrame | None:
-    """All rows that workers have committed for a night; None where there is none.
+def committed(spark: SparkSession, profile: Profile, run_date: str, kind: str) -> tuple[DataFrame, int]:
+    """All rows of one kind, `users` or `calls`, that workers have committed for a night, and how many files are not whole.
 
-    Chunks are named by the sha256 of their bytes (jobs.generate.chunks): what is not what its name says is left out.
+    Files are named by the sha256 of their bytes (jobs.generate.chunks): what is not what its name says is left out.
     """
     path = f"{profile.work(run_date)}/results"
+    schema = (contract("results").spark() if kind == "users" else contract("generations").spark(NOT_THE_ANSWER)).toNullable()
     if not folders(path):
-        return None
-    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("pathGlobFilter", "chunk-*.parquet")
-    name = F.regexp_extract("path", r"chunk-([0-9a-f]{64})\.parquet$", 1)
-    whole = files.load(path).where(F.sha2("content", 256) == name).select("path")
-    chunks = [row["path"] for row in whole.collect()]  # a file for some hundred users
-    if not chunks:
-        return None
-    return spark.read.schema(contract("results").spark().toNullable()).parquet(*chunks)
+        return spark.createDataFrame([], schema), 0
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("pathGlobFilter", f"{kind}-*.parquet")
+    whole = F.sha2("content", 256) == F.regexp_extract("path", r"-([0-9a-f]{64})\.parquet$", 1)
+    found = files.load(path).select("path", whole.alias("whole")).collect()  # a file for some users
+    chunks = [row["path"] for row in found if row["whole"]]
+    rows = spark.read.schema(schema).parquet(*chunks) if chunks else spark.createDataFrame([], schema)
+    return rows, len(found) - len(chunks)
 
 
-def calls(rows: DataFrame, run_id: str, run_date: str) -> DataFrame:
-    """The calls within rows of `results`, as rows of `generations`, each id once."""
-    each = rows.select(F.explode("calls").alias("call")).select("call.*")
+def new_calls(spark: SparkSession, profile: Profile, run_id: str, run_date: str) -> tuple[DataFrame, int]:
+    """The calls that workers have paid for in a night, as rows of `generations`, each id once; and files that are not whole."""
+    rows, torn = committed(spark, profile, run_date, "calls")
     order = Window.partitionBy("generation_id").orderBy(F.col("status") == "failed", "subject")
-    once = each.withColumn("place", F.row_number().over(order)).where(F.col("place") == 1)
-    return once.select(*ANSWER, F.lit(run_id).alias("run_id"), F.lit(run_date).cast("date").alias("run_date"))
+    once = rows.withColumn("place", F.row_number().over(order)).where(F.col("place") == 1)
+    return once.select(*ANSWER, F.lit(run_id).alias("run_id"), F.lit(run_date).cast("date").alias("run_date")), torn
 
 
 def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: bool = False) -> None:
@@ -59,24 +61,31 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: boo
     ).whenNotMatchedInsertAll().execute()
 
 
-def salvage(spark: SparkSession, profile: Profile) -> int:
-    """Remember the calls of nights that never came to publish, and clear their results; returns rows found."""
+def salvage(spark: SparkSession, profile: Profile, run_date: str) -> int:
+    """Remember the calls of nights that never came to publish; returns how many.
+
+    Their results are cleared, but for another date whose run is still going on.
+    """
     found = 0
-    for run_date in folders(f"{profile.warehouse}/_work"):
-        rows = results(spark, profile, run_date)
-        if rows is not None:
-            found += rows.count()
-            remember(spark, profile, calls(rows, "salvaged", run_date), replace=_forced(profile, run_date))
-            remove(f"{profile.work(run_date)}/results")
+    for night in folders(f"{profile.warehouse}/_work"):
+        if not folders(f"{profile.work(night)}/results"):
+            continue
+        calls, _ = new_calls(spark, profile, "salvaged", night)
+        found += calls.count()
+        told = _manifest(profile, night)
+        remember(spark, profile, calls, replace=bool(told.get("force")))
+        run = find_run(profile, str(told.get("run_id"))) or {}
+        if night == run_date or run.get("status") != "running":
+            remove(f"{profile.work(night)}/results")
     return found
 
 
-def _forced(profile: Profile, run_date: str) -> bool:
-    """Whether a night that was not published asked again for what was known."""
+def _manifest(profile: Profile, run_date: str) -> dict[str, Any]:
+    """What is told of a night that was not published."""
     try:
-        return bool(read_json(f"{profile.work(run_date)}/{FILE}")["force"])
+        return dict(read_json(f"{profile.work(run_date)}/{FILE}"))
     except (FileNotFoundError, ValueError):
-        return False
+        return {}
 
 
 def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: bool = False) -> DataFrame:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from unicodedata import category
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,7 +32,7 @@ def in_place(value: Any) -> Any:
     Unseen are Unicode's control and format characters: bidirectional marks, zero-width ones but the joiner of emoji
     and of scripts that need it, byte order marks, tags.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isprintable() and "  " not in value and len(value) <= LONGEST):
         return value
     line = re.sub(r"\s+", " ", value)
     seen = "".join(each for each in line if each in JOINERS or category(each) not in ("Cc", "Cf", "Cs", "Co"))
@@ -94,10 +94,15 @@ class Prompt(BaseModel):
         """
         parts = SECTION.split(self.body)
         try:
-            texts = [ENVIRONMENT.from_string(text).render(**variables).strip() for text in parts[2::2]]
+            texts = [_template(text).render(**variables).strip() for text in parts[2::2]]
         except TemplateError as error:
             raise PromptError(f"prompts/{self.name}.md: {error}; given: {', '.join(sorted(variables))}") from error
         return tuple(Message(role, text) for role, text in zip(parts[1::2], texts, strict=True))
+
+
+@functools.cache
+def _template(text: str) -> Template:
+    return ENVIRONMENT.from_string(text)
 
 
 @functools.cache

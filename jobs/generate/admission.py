@@ -1,7 +1,9 @@
 """Who starts when: an order that keeps the engine's batch full, and room in the KV cache for everyone in flight.
 
 Both follow BatchLLM (arXiv 2412.03594): requests of one prefix together, what decodes most first, so that its decoding
-fills up with the prefill of what comes later; and as many at once as the memory holds, not as a constant says.
+fills up with the prefill of what comes later; and as many at once as the memory holds, not as a constant says. Only
+where the memory holds more users than the engine works on requests do the others wait: they could not be served, and
+users who start later are complete, and committed, later.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ def ordered(places: list[Place]) -> list[Place]:
 
 
 class Room:
-    """Tokens of the KV cache that users in flight fill; who needs more than all of it goes alone."""
+    """Tokens of the KV cache that users in flight fill, and the users; who needs more than all of it goes alone."""
 
     def __init__(self) -> None:
         self.used, self.users = 0, 0
         self._freed = asyncio.Event()
 
-    async def enter(self, tokens: int, capacity: float) -> None:
-        """Wait until `tokens` more fit into `capacity`."""
-        while self.used and self.used + tokens > capacity * FILLED:
+    async def enter(self, tokens: int, capacity: float, users: float) -> None:
+        """Wait until `tokens` more fit into `capacity`, and there are fewer than `users`."""
+        while self.used and (self.used + tokens > capacity * FILLED or self.users >= users):
             self._freed.clear()
             await self._freed.wait()
         self.used += tokens

@@ -1,7 +1,9 @@
-"""Finished users on disk: chunk by chunk, each one Parquet file named by the sha256 of its bytes.
+"""What a worker has made, on disk: finished users, and every answer as soon as it is paid for, theirs or not yet anyone's.
 
-A chunk is there whole or not at all: it is written under another name and renamed. What is not what its name says was
-torn or changed by others: it is put aside, and its users are done again (`jobs.generations` reads no such file either).
+A commit writes one Parquet file of calls (rows of `generations`) and one of users (rows of `results`), in this order, so
+that no user's words stand without the calls they came from. A file is named by the sha256 of its bytes, written under
+another name and renamed: it is there whole or not at all. What is not what its name says was torn or changed by others;
+it is put aside and made again (`jobs.generations` reads no such file either).
 """
 
 from __future__ import annotations
@@ -18,25 +20,29 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.contracts import contract
+from jobs.generate.calls import UNPAID
+from jobs.generate.context import Generation
+from jobs.generate.session import SHARED
 from jobs.profile import Night
 from jobs.storage import filesystem, storage
 
-SCHEMA = contract("results").arrow()
-FOLLOWED = ["user_id", "context_hash", "calls"]
+SCHEMAS = {"calls": contract("generations").arrow(without=("run_id", "run_date")), "users": contract("results").arrow()}
 
 
 @dataclass
 class Done:
-    """What earlier attempts committed: user_id and context_hash of users, and what their calls cost."""
+    """What earlier attempts committed: user_id and context_hash of users, what their calls cost, and by id the answers that
+    others still need or, `SHARED` of those that have served their own user, may. `torn` counts files that were put aside."""
 
     users: set[tuple[str, str]] = field(default_factory=set)
+    paid: dict[str, Generation] = field(default_factory=dict)
     calls: int = 0
     tokens: int = 0
     torn: int = 0
 
 
 class Chunks:
-    """Commits rows of `results` into `folder` after so many users or seconds as the night says.
+    """Commits to `folder` after so many users or seconds as the night says.
 
     `allowed` is asked before each commit, and raises where it must not be.
     """
@@ -44,65 +50,90 @@ class Chunks:
     def __init__(self, folder: str, night: Night, allowed: Callable[[], None] = lambda: None) -> None:
         self._files, self._folder = filesystem(folder)
         self._night, self._allowed = night, allowed
-        self._rows: list[dict[str, Any]] = []
+        self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SCHEMAS}
         self._since = time.monotonic()
 
     def done(self) -> Done:
-        """What is committed so far; what is torn goes aside. Bounded by one shard's ids."""
+        """What is committed so far; what is torn goes aside.
+
+        Without a whole file of calls nobody knows whose they were: all users are made again, from the answers that are left.
+        """
         done = Done()
         with storage(self._folder):
             self._files.create_dir(self._folder, recursive=True)
-            for entry in self._files.get_file_info(fs.FileSelector(self._folder)):
-                if entry.type == fs.FileType.File and entry.base_name.endswith(".parquet"):
-                    self._follow(entry.path, done)
+            torn = {path for kind in SCHEMAS for path in self._paths(kind) if not self._whole(path)}
+            done.torn = len(torn)
+            for path in torn | set(self._paths("users") if any("/calls-" in path for path in torn) else ()):
+                self._files.move(path, f"{path}.torn")
+            for path in self._paths("users"):
+                table = self._read(path, ["user_id", "context_hash"])
+                done.users |= set(zip(table["user_id"].to_pylist(), table["context_hash"].to_pylist(), strict=True))
+            served, others = {user for user, _ in done.users}, 0
+            for path in self._paths("calls"):
+                for row in self._read(path).to_pylist():
+                    done.calls += 1
+                    done.tokens += row["prompt_tokens"] + row["output_tokens"]
+                    other = row["subject_type"] == "user" and row["subject"] in served
+                    others += other
+                    if row["status"] not in UNPAID and not (other and others > SHARED):
+                        done.paid[row["generation_id"]] = Generation(**row)
         return done
 
-    def _follow(self, path: str, done: Done) -> None:
+    def _paths(self, kind: str) -> list[str]:
+        found = self._files.get_file_info(fs.FileSelector(self._folder))
+        names = [entry for entry in found if entry.type == fs.FileType.File and entry.base_name.endswith(".parquet")]
+        return sorted(entry.path for entry in names if entry.base_name.startswith(f"{kind}-"))
+
+    def _whole(self, path: str) -> bool:
         with self._files.open_input_file(path) as stream:
-            content = stream.read()
-        if path.rsplit("/", 1)[1] != name_of(content):
-            done.torn += 1
-            self._files.move(path, f"{path}.torn")
-            return
-        table = pq.read_table(pa.BufferReader(content), columns=FOLLOWED)
-        done.users |= set(zip(table["user_id"].to_pylist(), table["context_hash"].to_pylist(), strict=True))
-        for calls in table["calls"].to_pylist():
-            done.calls += len(calls)
-            done.tokens += sum(call["prompt_tokens"] + call["output_tokens"] for call in calls)
+            return path.endswith(name_of("", stream.read()))
+
+    def _read(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        return pq.read_table(path, columns=columns, filesystem=self._files, partitioning=None)
 
     def add(self, row: dict[str, Any]) -> None:
         """Take one finished user; commit when the chunk is full."""
-        if not self._rows:
-            self._since = time.monotonic()
-        self._rows.append(row)
-        if len(self._rows) >= self._night.chunk_users:
+        self._take("users", row)
+        if len(self._rows["users"]) >= self._night.chunk_users:
             self.commit()
+
+    def pay(self, answer: Generation) -> None:
+        """Take an answer that was paid for."""
+        self._take("calls", vars(answer))
+
+    def _take(self, kind: str, row: dict[str, Any]) -> None:
+        if not any(self._rows.values()):
+            self._since = time.monotonic()
+        self._rows[kind].append(row)
 
     def commit_old(self) -> None:
         """Commit what has waited long enough."""
-        if self._rows and time.monotonic() - self._since >= self._night.chunk_seconds:
+        if any(self._rows.values()) and time.monotonic() - self._since >= self._night.chunk_seconds:
             self.commit()
 
     def commit(self) -> None:
         """Write what is not yet written.
 
         Raises:
-            StorageError: it cannot be; the rows stay uncommitted.
+            StorageError: it cannot be; what is not written stays uncommitted.
         """
-        if not self._rows:
-            return
+        for kind, rows in self._rows.items():
+            if rows:
+                self._write(kind, rows)
+                self._rows[kind] = []
+
+    def _write(self, kind: str, rows: list[dict[str, Any]]) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(self._rows, schema=SCHEMA), sink)
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[kind]), sink)
         content = sink.getvalue().to_pybytes()
         part = f"{self._folder}/.{uuid.uuid4().hex}.part"
         with storage(self._folder):
             self._allowed()
             with self._files.open_output_stream(part) as stream:
                 stream.write(content)
-            self._files.move(part, f"{self._folder}/{name_of(content)}")
-        self._rows = []
+            self._files.move(part, f"{self._folder}/{name_of(kind, content)}")
 
 
-def name_of(content: bytes) -> str:
+def name_of(kind: str, content: bytes) -> str:
     """A chunk's file name."""
-    return f"chunk-{hashlib.sha256(content).hexdigest()}.parquet"
+    return f"{kind}-{hashlib.sha256(content).hexdigest()}.parquet"

@@ -45,6 +45,10 @@ class Engine(Protocol):
     def kv_tokens(self) -> int:
         """Tokens whose keys and values it can keep at once: how much the users in flight may fill."""
 
+    @property
+    def slots(self) -> int:
+        """Requests it works on at once; more of them wait."""
+
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         """The conversation in the model's chat template, up to where the model speaks.
 

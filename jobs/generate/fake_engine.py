@@ -19,7 +19,7 @@ class FakeEngine:
         self.answer = answer
         self.requests = 0
         self.beats = 0
-        self.kv_tokens = 20_000
+        self.kv_tokens, self.slots = 20_000, 64
 
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         return self.encode_text("\x00".join(f"{message.role}\x01{message.content}" for message in messages))

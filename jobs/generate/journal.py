@@ -6,6 +6,10 @@ takes them one at a time, so a second death has one culprit, who is quarantined 
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 from jobs.storage import read_json, storage, write_json
 
 DEATHS = 2  # in flight at so many, a user is quarantined
@@ -23,6 +27,9 @@ class Journal:
         self.seconds = 0.0
         self.predicted: dict[str, float] | None = None  # by the first attempt
         self._flying: set[str] = set()
+        self._told: set[str] = set()  # of them, as the file has it
+        self._turn = asyncio.Lock()
+        self._writer = ThreadPoolExecutor(1)
 
     def open(self, done: set[str]) -> None:
         """Read what is left of earlier attempts; `done` are users who had been committed."""
@@ -33,7 +40,7 @@ class Journal:
         self.deaths, self.seconds, self.predicted = left["deaths"], left["seconds"], left["predicted"]
         for user in set(left["flying"]) - done:
             self.deaths[user] = self.deaths.get(user, 0) + 1
-        self._write()
+        self._write(self._content())
 
     @property
     def suspects(self) -> set[str]:
@@ -45,10 +52,15 @@ class Journal:
         deaths = self.deaths.get(user, 0)
         return f"quarantined: in flight when {deaths} workers died" if deaths >= DEATHS else None
 
-    def start(self, user: str, seconds: float) -> None:
-        """A user's program begins; on disk before its first call is sent."""
+    async def start(self, user: str, seconds: float) -> None:
+        """A user's program begins; on disk before its first call is sent. Who begins while another is written shares the next
+        write, and a slow storage does not hold up the engine."""
         self._flying.add(user)
-        self._write(seconds)
+        async with self._turn:
+            if user not in self._told:
+                content = self._content(seconds)
+                await asyncio.get_running_loop().run_in_executor(self._writer, self._write, content)
+                self._told = set(content["flying"])
 
     def end(self, user: str) -> None:
         self._flying.discard(user)
@@ -56,10 +68,12 @@ class Journal:
     def close(self, seconds: float) -> None:
         """The worker ends in order."""
         self._flying.clear()
-        self._write(seconds)
+        self._writer.submit(self._write, self._content(seconds)).result()
 
-    def _write(self, seconds: float = 0.0) -> None:
+    def _content(self, seconds: float = 0.0) -> dict[str, Any]:
         spent = round(max(self.seconds, seconds), 1)
-        content = {"flying": sorted(self._flying), "deaths": self.deaths, "seconds": spent, "predicted": self.predicted}
+        return {"flying": sorted(self._flying), "deaths": self.deaths, "seconds": spent, "predicted": self.predicted}
+
+    def _write(self, content: dict[str, Any]) -> None:
         with storage(self.path):
             write_json(self.path, content)

@@ -35,7 +35,7 @@ class OpenAIEngine:
         self.model = digest
         self.max_model_len = model.max_model_len
         self.beats = 0
-        self.kv_tokens = model.endpoint.kv_tokens
+        self.kv_tokens, self.slots = model.endpoint.kv_tokens, model.endpoint.concurrency
         self._endpoint = model.endpoint
         self._serves = model.endpoint.serves or model.location
         self._tokenizer = Tokenizer(model)

@@ -51,7 +51,6 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
         "rankings": [each.row() for each in ranked],
         "explanations": [_explanation_row(each, words) for each, words in zip(ranked, told, strict=True)],
         "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(chain.from_iterable(cited))],
-        "calls": [vars(call) for call in ask.made],
         "calls_cached": ask.cached,
         "calls_refused": ask.refused,
         "settled": ask.settled,

@@ -27,12 +27,15 @@ class Rehearsal(Session):
 
     async def _ask(self, request: Request) -> Generation:
         self.asked.append(request)
-        return self._known.get(request.id) or unanswered(request, "failed", None)
+        return self._had(request) or unanswered(request, "failed", None)
+
+    def _had(self, request: Request) -> Generation | None:
+        return self._known.get(request.id) or self._memory.paid.get(request.id)
 
     @property
     def new(self) -> list[Request]:
         """The requests without a known answer, each once."""
-        return list({request.id: request for request in self.asked if request.id not in self._known}.values())
+        return list({request.id: request for request in self.asked if not self._had(request)}.values())
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Known answers come with the user's context; equal calls in flight are joined; wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -26,17 +26,22 @@ class Stopping(EngineDown):
 
 
 class Memory:
-    """Answers by id, shared by all users of a worker: what is in flight, and the latest `SHARED` of what is answered."""
+    """Answers by id, shared by all users of a worker: what is in flight, the latest `SHARED` of what is answered, and in
+    `paid` those that earlier attempts at the shard have left. `keep` is given every new answer, once."""
 
-    def __init__(self, engine: Engine, purse: Purse | None = None) -> None:
-        self.engine, self.purse = engine, purse
+    def __init__(
+        self, engine: Engine, purse: Purse | None = None, keep: Callable[[Generation], None] = lambda answer: None
+    ) -> None:
+        self.engine, self.purse, self.keep = engine, purse, keep
         self.shared: dict[str, asyncio.Future[Generation]] = {}
+        self.paid: dict[str, Generation] = {}
         self.waiting = 0  # requests that the engine has not answered
         names = ("users", "new", "cached", "failed", "refused", "prompt", "prefix", "output", "fallbacks")
         self.counts = dict.fromkeys(names, 0)
 
-    def count(self, answer: Generation) -> None:
-        """Add a new answer to the figures that progress shows."""
+    def take(self, answer: Generation) -> None:
+        """A new answer: kept, and counted in the figures that progress shows."""
+        self.keep(answer)
         self.counts["new"] += 1
         self.counts["failed"] += answer.status not in USABLE
         self.counts["prompt"] += answer.prompt_tokens
@@ -52,7 +57,7 @@ class Memory:
 
 
 class Session:
-    """One user's calls. `made` are the calls this user was the first to need, `cached` counts the others.
+    """One user's calls. `cached` counts those that others had made before: on earlier nights, or for another user.
 
     `settled` is False once a call was left without an answer: the user is asked about again on the next night.
     With `quarantined`, a reason, nothing is sent: every call fails with it.
@@ -60,7 +65,6 @@ class Session:
 
     def __init__(self, memory: Memory, user: Context, known: Iterable[Generation], quarantined: str | None = None) -> None:
         self.user = user
-        self.made: list[Generation] = []
         self.cached = 0
         self.refused = 0
         self.settled = True
@@ -110,6 +114,8 @@ class Session:
         if request.id in self._known:
             self.cached += 1
             return self._known[request.id]
+        if request.id in self._memory.paid:
+            return self._memory.paid[request.id]
         future = self._memory.expect(request.id)
         try:
             answer = await self._pay(request)
@@ -179,8 +185,7 @@ class Session:
             cached_tokens=reply.cached_tokens,
             output_tokens=reply.output_tokens,
         )
-        self.made.append(answer)
-        self._memory.count(answer)
+        self._memory.take(answer)
         return answer
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from jobs.profile import Model
 from jobs.prompts import Message
 
+ENCODED = 1024  # texts whose tokens are kept: a user's calls share most of theirs, and are rehearsed before they are made
 PLACEHOLDER = "\ue000{}\ue001"  # private use characters; where a message's content goes
 
 
@@ -17,6 +18,7 @@ class Tokenizer:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self.encode_text = lru_cache(ENCODED)(self._encode_text)
         self._frames: dict[tuple[str, ...], list[list[int]]] = {}
 
     @cached_property
@@ -35,7 +37,7 @@ class Tokenizer:
             ids += [*self.encode_text(message.content), *part]
         return tuple(ids)
 
-    def encode_text(self, text: str) -> tuple[int, ...]:
+    def _encode_text(self, text: str) -> tuple[int, ...]:
         """See `Engine.encode_text`."""
         return tuple(self.inner(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 

@@ -70,6 +70,10 @@ class VllmEngine:
         cache = self._engine.vllm_config.cache_config
         return int(cache.num_gpu_blocks * cache.block_size)
 
+    @property
+    def slots(self) -> int:
+        return int(self._engine.vllm_config.scheduler_config.max_num_seqs)
+
     def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         return self._tokenizer.encode(messages)
 

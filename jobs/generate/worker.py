@@ -46,10 +46,11 @@ class Worker:
         self.progress = progress
         self.total, self.resumed = int(self.contexts.count_rows()), 0
         self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
-        self.memory = Memory(engine, self.purse)
+        self.memory = Memory(engine, self.purse, self.chunks.pay)
         self.counts = self.memory.counts
         self._room = Room()
-        self._began = time.monotonic()
+        self._began = self._served = time.monotonic()
+        self._expected = 0.0  # new calls of this attempt
         self._stopped: NocturneError | None = None
         self._main: asyncio.Task[None] | None = None
 
@@ -68,9 +69,10 @@ class Worker:
     async def _run(self) -> None:
         done = self.chunks.done()
         self.purse.calls, self.purse.tokens = done.calls, done.tokens
+        self.memory.paid = done.paid
         self.journal.open({user for user, _ in done.users})
         if done.torn:
-            self.progress(f"{done.torn} files of results were not what they were written as; their users are done again")
+            self.progress(f"{done.torn} files of results were not what they were written as; what is lost is made again")
         self._main, self._loop = asyncio.current_task(), asyncio.get_running_loop()
         early: BaseException | None = None
         with Keeper(self.lease, self.night.stall_seconds, self._beats, self._stop):
@@ -109,23 +111,25 @@ class Worker:
                 user, room = place.user, max(1, place.load.room)
                 if user.user_id in suspects:
                     await self._room.alone()
-                await self._room.enter(room, self._capacity() if place.load.calls else math.inf)
+                await self._room.enter(room, *(self._capacity() if place.load.calls else (math.inf, math.inf)))
                 task = programs.create_task(self._one(user, room))
                 if user.user_id in suspects:
                     await asyncio.wait([task])
 
-    def _capacity(self) -> int:
-        """What the cache holds; known once the model is loaded, which the watchdog watches as it does a request."""
+    def _capacity(self) -> tuple[int, int]:
+        """Tokens and requests at once; known once the model is loaded, which the watchdog watches as it does a request."""
         self.memory.waiting += 1
         try:
-            return self.memory.engine.kv_tokens
+            return self.memory.engine.kv_tokens, self.memory.engine.slots
         finally:
             self.memory.waiting -= 1
+            if not self.counts["new"]:
+                self._served = time.monotonic()
 
     async def _one(self, user: Context, room: int) -> None:
         try:
             quarantined = self.journal.quarantined(user.user_id)
-            self.journal.start(user.user_id, self._elapsed())
+            await self.journal.start(user.user_id, self._elapsed())
             session = Session(self.memory, user, user.known, quarantined)
             row = await personalize(user, session, self.profile)
             self.chunks.add(row)
@@ -148,9 +152,11 @@ class Worker:
                     prefix = max((request.tokens for request in rehearsal.new), key=len, default=())
                     places.append(Place(user, Load.of(rehearsal, seen), prefix))
                     await asyncio.sleep(0)  # the engine steps on in between
-                if self.journal.predicted is None and not wanted:
+                if not self._expected and not wanted:
                     loads = [place.load for place in places]
-                    self.journal.predicted = predict(loads, self.total - self.resumed, self.past).columns()
+                    predicted = predict(loads, self.total - self.resumed - self.counts["users"], self.past)
+                    self._expected = self.counts["new"] + predicted.calls[0]
+                    self.journal.predicted = self.journal.predicted or predicted.columns()
                 for place in ordered(places):
                     yield place
 
@@ -191,13 +197,13 @@ class Worker:
 
     def describe(self) -> str:
         """The progress line."""
-        counts, seconds = self.counts, max(self.progress.seconds, 0.1)
+        counts, seconds = self.counts, max(time.monotonic() - self._served, 0.1)
         share = counts["prefix"] / counts["prompt"] if counts["prompt"] else 0
         users = f"{counts['users'] + self.resumed}/{self.total} users"
         refused = f", {counts['refused']} beyond the budget" if counts["refused"] else ""
         calls = f"{counts['new']} calls ({counts['new'] / seconds:.1f}/s)"
         others = f"{counts['cached']} from memory, {counts['failed']} failed{refused}"
         rate = f"{counts['prompt'] / seconds:.0f} prompt and {counts['output'] / seconds:.0f} output tokens/s"
-        left = self.total - self.resumed - counts["users"]
-        remaining = f", {left * seconds / counts['users']:.0f} s left" if counts["users"] and left else ""
+        left = (self._expected - counts["new"]) * seconds / counts["new"] if counts["new"] and not refused else 0
+        remaining = f", about {left:.0f} s left" if left > 0.5 else ""
         return f"{users}, {calls}, {others}, {rate}, {share:.0%} from the prefix cache{remaining}"

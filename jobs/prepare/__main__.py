@@ -65,8 +65,8 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     """Write the night's contexts, carried users and rejected records; returns what publish must know of it."""
     run_date = str(arguments.run_date)
     work = arguments.into or profile.work(run_date)
-    if not arguments.into and (saved := generations.salvage(spark, profile)):
-        progress(f"saved the answers of {saved} users from a night that was not published")
+    if not arguments.into and (saved := generations.salvage(spark, profile, run_date)):
+        progress(f"saved {saved} answers of nights that were not published")
     events, items = read_sources(spark, profile)
     judged_items = judge_items(items).persist()
     judged_events = judge_events(events, judged_items.valid, profile, run_date, arguments.started_at).persist()

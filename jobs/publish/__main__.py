@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 
 from jobs import generations
 from jobs.contracts import contract
-from jobs.errors import GateError, run_main
+from jobs.errors import GateError, InputError, run_main
 from jobs.home import home
 from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
@@ -75,9 +75,8 @@ class Night:
 
     def run(self) -> tuple[Release, str]:
         """The release that shows this night, and whether it is new (`published`) or was there (`unchanged`)."""
-        committed = generations.results(self.spark, self.profile, str(self.manifest.run_date))
-        made = tonights_results(self.spark, self.profile, self.manifest, committed)
-        self.columns = self.remember(made, committed)
+        made = tonights_results(self.spark, self.profile, self.manifest)
+        self.columns = self.remember(made)
         tables = assemble(self.spark, self.profile, self.manifest, made)
         tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in tables.items()}
         try:
@@ -92,10 +91,16 @@ class Night:
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
         return release, status
 
-    def remember(self, made: DataFrame, committed: DataFrame | None) -> dict[str, Any]:
-        """Add tonight's calls to `generations`, those of rows that another worker's took the place of too; returns the run's
-        columns about calls."""
-        calls = generations.calls(made if committed is None else committed, self.manifest.run_id, str(self.manifest.run_date))
+    def remember(self, made: DataFrame) -> dict[str, Any]:
+        """Add tonight's calls to `generations`; returns the run's columns about calls.
+
+        Raises:
+            InputError: answers are lost that tonight's words came from.
+        """
+        run_date = str(self.manifest.run_date)
+        calls, torn = generations.new_calls(self.spark, self.profile, self.manifest.run_id, run_date)
+        if torn:
+            raise InputError(f"{torn} files of calls are not what generate wrote for {run_date}; run it again first")
         total = calls.agg(
             F.count("*").alias("calls_new"),
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),

@@ -6,6 +6,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from jobs import generations
 from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.manifest import Manifest
@@ -15,18 +16,17 @@ from jobs.releases import find, released
 MADE = ("user_summaries", "rankings", "explanations", "evidence")
 
 
-def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest, committed: DataFrame | None) -> DataFrame:
-    """Of the rows of `results` that workers `committed`, one for every context of the night; the caller unpersists it.
+def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) -> DataFrame:
+    """Of the rows of `results` that workers committed, one for every context of the night; the caller unpersists it.
 
     Raises:
         InputError: users are missing; generate has not finished.
     """
-    if committed is None or not manifest.users_changed:
-        made = spark.createDataFrame([], contract("results").spark().toNullable())
-    else:
+    made, _ = generations.committed(spark, profile, str(manifest.run_date), "users")
+    if manifest.users_changed:
         contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
         best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
-        ours = committed.join(contexts, ["user_id", "context_hash"], how="left_semi")
+        ours = made.join(contexts, ["user_id", "context_hash"], how="left_semi")
         made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
     made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()

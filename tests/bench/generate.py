@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -176,8 +175,8 @@ def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, fl
         taste = {"interests": [], "dislikes": [], "n_events": user.n_events, "cold": False}
         return {
             "user_id": user.user_id, "context_hash": user.context_hash, "summary": words | taste, "rankings": [],
-            "explanations": [], "evidence": [], "calls": [vars(call) for call in ask.made], "calls_cached": ask.cached,
-            "calls_refused": 0, "settled": True, "fallbacks": [],
+            "explanations": [], "evidence": [], "calls_cached": ask.cached, "calls_refused": 0,
+            "settled": True, "fallbacks": [],
         }  # fmt: skip
 
     session.load_prompt = PROMPTS.__getitem__  # type: ignore[assignment]
@@ -199,20 +198,13 @@ def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, fl
             counts={}, release_before=None, seconds={},
         )  # fmt: skip
         engine = VllmEngine(model, "bench", lambda _: None)
-        stepping = timed_steps(engine._engine)
+        watch = Watch(engine._engine)
         made = worker.Worker(profile, manifest, 0, engine, Progress("bench"))
         start = time.perf_counter()
         sys.stdout = sys.stderr
         made.run()
         sys.stdout = sys.__stdout__
-        seconds = time.perf_counter() - start
-        counts = made.counts
-        return {
-            "seconds": seconds,
-            "computed": counts["prompt"] - counts["prefix"],
-            "cached": counts["prefix"],
-            "outside": 1 - stepping() / seconds,
-        }
+        return watch.told(time.perf_counter() - start)
 
 
 def with_phases(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
@@ -223,18 +215,15 @@ def with_phases(people: list[Context], asked: Any, model: Model) -> dict[str, fl
     from vllm import LLM, SamplingParams
 
     llm = LLM(model=model.location, max_model_len=model.max_model_len, **(ALWAYS | model.options))
-    stepping = timed_steps(llm.llm_engine)
+    watch = Watch(llm.llm_engine)
     writing = SamplingParams(temperature=0, max_tokens=WRITTEN)
     scoring = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=False)
-    start, computed, cached = time.perf_counter(), 0, 0
+    start = time.perf_counter()
     for name in PROMPTS:
         lists = [list(tokens + tail) for calls in asked.values() for kind, tokens, tail in calls if kind == name]
         params = scoring if name == "likely" else writing
-        for output in llm.generate([{"prompt_token_ids": each} for each in lists], params, use_tqdm=False):
-            cached += output.num_cached_tokens or 0
-            computed += len(output.prompt_token_ids or ()) - (output.num_cached_tokens or 0)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "computed": computed, "cached": cached, "outside": 1 - stepping() / seconds}
+        llm.generate([{"prompt_token_ids": each} for each in lists], params, use_tqdm=False)
+    return watch.told(time.perf_counter() - start)
 
 
 def with_transformers(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
@@ -260,20 +249,28 @@ def with_transformers(people: list[Context], asked: Any, model: Model) -> dict[s
     return {"seconds": time.perf_counter() - start, "computed": computed, "cached": 0}
 
 
-def timed_steps(engine: Any) -> Callable[[], float]:
-    """Seconds spent in `step()` so far."""
-    real, spent = engine.step, 0.0
+class Watch:
+    """Counts what an engine does from now on: seconds in `step()`, prompt tokens of every request computed and cached."""
 
-    def step() -> Any:
-        nonlocal spent
+    def __init__(self, engine: Any) -> None:
+        self.inside, self.computed, self.cached = 0.0, 0, 0
+        self._step = engine.step
+        engine.step = self
+
+    def __call__(self) -> Any:
         start = time.perf_counter()
-        try:
-            return real()
-        finally:
-            spent += time.perf_counter() - start
+        outputs = self._step()
+        self.inside += time.perf_counter() - start
+        for output in outputs:
+            if output.finished:
+                cached = output.num_cached_tokens or 0
+                self.cached += cached
+                self.computed += len(output.prompt_token_ids) - cached
+        return outputs
 
-    engine.step = step
-    return lambda: spent
+    def told(self, seconds: float) -> dict[str, float]:
+        outside = 1 - self.inside / seconds
+        return {"seconds": seconds, "computed": self.computed, "cached": self.cached, "outside": outside}
 
 
 SYSTEMS = {"worker": with_worker, "phased": with_phases, "transformers": with_transformers}

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs.contracts import contract
+from jobs.generate.chunks import SCHEMAS
 from jobs.generate.context import Context
 from jobs.manifest import Manifest
 from jobs.profile import Profile
@@ -81,7 +82,15 @@ def night(folder: Path, shards: dict[int, list[dict[str, Any]]], **limits: Any) 
 
 
 def results(profile: Profile) -> list[dict[str, Any]]:
-    """Every committed row, by user."""
-    chunks = [str(file) for file in Path(f"{profile.work(RUN_DATE)}/results").rglob("chunk-*.parquet")]
-    data = ds.dataset(chunks, format="parquet", schema=contract("results").arrow())
-    return sorted(data.to_table().to_pylist(), key=lambda each: each["user_id"])
+    """Every committed user, by id."""
+    return sorted(_committed(profile, "users"), key=lambda each: each["user_id"])
+
+
+def calls(profile: Profile) -> list[dict[str, Any]]:
+    """Every committed call."""
+    return _committed(profile, "calls")
+
+
+def _committed(profile: Profile, kind: str) -> list[dict[str, Any]]:
+    chunks = [str(file) for file in Path(f"{profile.work(RUN_DATE)}/results").rglob(f"{kind}-*.parquet")]
+    return list(ds.dataset(chunks, format="parquet", schema=SCHEMAS[kind]).to_table().to_pylist())

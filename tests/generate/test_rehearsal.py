@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.generate.admission import Place, Room, ordered
+from jobs.generate.context import Generation
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.plan import interval, predict
 from jobs.generate.programs import personalize
@@ -31,9 +32,8 @@ def test_distinct_tokens_are_the_nodes_of_the_prefix_tree(prompts: list[tuple[in
 def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
     profile, memory = night(tmp_path, {}), Memory(FakeEngine())
     one = user()
-    session = Session(Memory(FakeEngine()), one, ())
-    asyncio.run(personalize(one, session, profile))
-    paid = session.made
+    paid: list[Generation] = []
+    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one, ()), profile))
     rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), one, memory))
     assert {request.id for request in rehearsal.new} == {answer.generation_id for answer in paid}
     assert memory.engine.requests == 0
@@ -47,11 +47,13 @@ def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
 def test_known_answers_are_not_asked(tmp_path: Path) -> None:
     profile = night(tmp_path, {})
     one = user()
-    session = Session(Memory(FakeEngine()), one, ())
-    asyncio.run(personalize(one, session, profile))
-    again = user(known=[vars(answer) for answer in session.made[1:]])
-    rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), again, Memory(FakeEngine())))
-    assert [request.id for request in rehearsal.new] == [session.made[0].generation_id]
+    paid: list[Generation] = []
+    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one, ()), profile))
+    memory = Memory(FakeEngine())
+    memory.paid = {paid[1].generation_id: paid[1]}
+    again = user(known=[vars(answer) for answer in paid[2:]])
+    rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), again, memory))
+    assert [request.id for request in rehearsal.new] == [paid[0].generation_id]
 
 
 def place(name: str, decode: int, prefix: tuple[int, ...] = ()) -> Place:
@@ -63,8 +65,8 @@ def test_most_to_decode_first_then_like_prefixes_together() -> None:
     assert [each.user.user_id for each in ordered(places)] == ["b", "a", "d", "e", "c"]
 
 
-@given(st.lists(st.integers(1, 120), min_size=1, max_size=30))
-def test_the_room_is_never_overfilled_and_nobody_waits_for_ever(sizes: list[int]) -> None:
+@given(st.lists(st.integers(1, 120), min_size=1, max_size=30), st.integers(1, 9))
+def test_the_room_is_never_overfilled_and_nobody_waits_for_ever(sizes: list[int], slots: int) -> None:
     room, most, capacity = Room(), [], 100
 
     async def one(size: int) -> None:
@@ -75,12 +77,13 @@ def test_the_room_is_never_overfilled_and_nobody_waits_for_ever(sizes: list[int]
     async def everyone() -> None:
         async with asyncio.TaskGroup() as group:
             for size in sizes:
-                await room.enter(size, capacity)
+                await room.enter(size, capacity, slots)
                 group.create_task(one(size))
 
     asyncio.run(asyncio.wait_for(everyone(), 5))
     assert len(most) == len(sizes)
     assert all(used <= 90 or users == 1 for used, users in most)
+    assert max(users for _, users in most) <= slots
     assert (room.used, room.users) == (0, 0)
 
 

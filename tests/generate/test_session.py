@@ -108,25 +108,27 @@ def test_a_known_answer_is_used() -> None:
     engine = FakeEngine()
     again = session(engine, known=(made,))
     assert run(again.complete("summary", **SUMMARY), again.complete("summary", **SUMMARY)) == [made, made]
-    assert (engine.requests, again.made, again.cached) == (0, [], 2)
+    assert (engine.requests, again.cached) == (0, 2)
 
 
 def test_a_known_failure_is_asked_again() -> None:
     (made,) = run(session(FakeEngine()).complete("summary", **SUMMARY))
     engine = FakeEngine(answer=WORDS)
-    again = session(engine, known=(replace(made, status="failed", output=None),))
+    kept: list[Generation] = []
+    again = session(engine, (replace(made, status="failed", output=None),), Memory(engine, keep=kept.append))
     (answer,) = run(again.complete("summary", **SUMMARY))
-    assert (answer.status, answer.output, engine.requests, again.made) == ("ok", WORDS, 1, [answer])
+    assert (answer.status, answer.output, engine.requests, kept) == ("ok", WORDS, 1, [answer])
 
 
 def test_equal_calls_in_flight_are_one_request() -> None:
     engine = Broken(Reply(), word="never")
-    memory = Memory(engine)
+    kept: list[Generation] = []
+    memory = Memory(engine, keep=kept.append)
     users = [session(engine, memory=memory) for _ in range(3)]
     answers = run(*[each.complete("summary", **SUMMARY) for each in users])
     assert engine.requests == 1
-    assert answers == [users[0].made[0]] * 3
-    assert [(len(each.made), each.cached) for each in users] == [(1, 0), (0, 1), (0, 1)]
+    assert answers == kept * 3
+    assert [each.cached for each in users] == [0, 1, 1]
 
 
 def test_an_equal_call_later_is_answered_from_memory() -> None:
@@ -135,7 +137,17 @@ def test_an_equal_call_later_is_answered_from_memory() -> None:
     first, second = session(engine, memory=memory), session(engine, memory=memory)
     (made,) = run(first.complete("summary", **SUMMARY))
     assert run(second.complete("summary", **SUMMARY)) == [made]
-    assert (engine.requests, second.made, second.cached) == (1, [], 1)
+    assert (engine.requests, second.cached) == (1, 1)
+
+
+def test_an_answer_that_an_earlier_attempt_paid_for_is_not_paid_again() -> None:
+    (made,) = run(session(FakeEngine(answer=WORDS)).complete("summary", **SUMMARY))
+    engine = FakeEngine()
+    memory = Memory(engine)
+    memory.paid = {made.generation_id: made}
+    again = session(engine, memory=memory)
+    assert run(again.complete("summary", **SUMMARY)) == [made]
+    assert (engine.requests, again.cached) == (0, 0)
 
 
 def test_memory_forgets_the_oldest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,13 +171,14 @@ def test_answers_about_items_are_kept_for_all_users() -> None:
 @pytest.mark.parametrize("fault", [RuntimeError("out of memory"), Reply(error="out of memory")], ids=["thrown", "replied"])
 def test_a_failed_call_is_recorded_and_is_no_answer(fault: Any) -> None:
     engine = Broken(fault)
-    memory = Memory(engine)
+    kept: list[Generation] = []
+    memory = Memory(engine, keep=kept.append)
     users = [session(engine, memory=memory) for _ in range(2)]
     joined = run(*[each.score("prior", "Ronin", item_id="new1") for each in users])
     assert [answer.status for answer in joined] == ["failed", "failed"]
-    assert [answer.finish_reason for answer in users[0].made] == [joined[0].finish_reason]
+    assert [answer.finish_reason for answer in kept] == [joined[0].finish_reason]
     assert "out of memory" in joined[0].finish_reason
-    assert (engine.requests, users[1].made) == (1, [])
+    assert engine.requests == 1
     run(users[0].score("prior", "Ronin", item_id="new1"), users[1].score("prior", "Fargo", item_id="new2"))
     assert engine.requests == 3, "asked again, by the same user too"
 

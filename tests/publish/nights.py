@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.contracts import PUBLISHED, contract
+from jobs.generations import NOT_THE_ANSWER
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.releases import Release, publish
@@ -48,7 +49,7 @@ def call(name: str, subject: str, subject_type: str = "user", **changes: Any) ->
 
 
 def made(user: str, words: str = "Likes quiet films of every age.", items: Iterable[str] = ("i1", "i2")) -> Row:
-    """What a worker made for one user: a good row of `results`."""
+    """What a worker made for one user: a good row of `results`, and the calls it came from."""
     event, items = f"{user}-e1", list(items)
     writer = {"source": "llm", "generation_id": sha(user), "checks": []}
     return {
@@ -120,7 +121,9 @@ def prepared(
     work = profile.work(str(night))
     contexts = [_context(row) for row in rows]
     _parquet(f"{work}/contexts/shard=0", loose("contexts", ("shard",)), contexts)
-    _parquet(f"{work}/results/shard=0", loose("results"), rows)
+    _parquet(f"{work}/results/shard=0", loose("results"), rows, "users")
+    calls = [call for row in rows for call in row["calls"]]
+    _parquet(f"{work}/results/shard=0", loose("generations", NOT_THE_ANSWER), calls, "calls")
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))
     write_json(f"{work}/generate/0.json", {"seconds": 7.0, "predicted": {"calls": 3.0}})
@@ -145,14 +148,14 @@ def _context(row: Row) -> Row:
     return about | {"experiment_group": "treatment"} | nothing
 
 
-def _parquet(folder: str, schema: pa.Schema, rows: list[Row]) -> None:
+def _parquet(folder: str, schema: pa.Schema, rows: list[Row], kind: str = "part") -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for old in Path(folder).iterdir():
+    for old in Path(folder).glob(f"{kind}-*"):
         old.unlink()
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
     content = sink.getvalue().to_pybytes()
-    Path(folder, f"chunk-{hashlib.sha256(content).hexdigest()}.parquet").write_bytes(content)
+    Path(folder, f"{kind}-{hashlib.sha256(content).hexdigest()}.parquet").write_bytes(content)
 
 
 def loose(table: str, without: tuple[str, ...] = ()) -> pa.Schema:

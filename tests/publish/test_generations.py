@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from jobs import generations
+from jobs.runs import put_run
 from jobs.storage import folders, read_rows
-from tests.publish.nights import NEXT, NIGHT, call, made, prepared, sha
+from tests.publish.nights import NEXT, NIGHT, STARTED, call, made, prepared, sha
 
 
-def remember(spark, profile, calls: list[dict], run_id: str = "run-1") -> None:
-    schema = generations.contract("results").spark().toNullable()
-    rows = spark.createDataFrame([made("a") | {"calls": calls}], schema)
-    generations.remember(spark, profile, generations.calls(rows, run_id, str(NIGHT)))
+def remember(spark, profile, calls: list[dict], run_id: str = "run-1", replace: bool = False) -> None:
+    prepared(profile, NIGHT, [made("a") | {"calls": calls}], run_id)
+    new, torn = generations.new_calls(spark, profile, run_id, str(NIGHT))
+    generations.remember(spark, profile, new, replace)
+    assert torn == 0
 
 
 def stored(profile) -> dict[str, tuple[str, str]]:
@@ -31,24 +33,24 @@ def test_a_call_is_remembered_once_and_only_a_failed_one_is_replaced(spark, prof
 
 def test_who_asks_again_by_force_replaces_what_is_remembered(spark, profile) -> None:
     remember(spark, profile, [call("x", "a"), call("y", "a")])
-    schema = generations.contract("results").spark().toNullable()
-    rows = spark.createDataFrame([made("a") | {"calls": [call("x", "a", output="another")]}], schema)
-    generations.remember(spark, profile, generations.calls(rows, "run-2", str(NIGHT)), replace=True)
+    remember(spark, profile, [call("x", "a", output="another")], "run-2", replace=True)
     assert {row["output"]: row["run_id"] for row in read_rows(profile, "generations")} == {
         "another": "run-2", "words of y": "run-1"
     }  # fmt: skip
 
 
-def test_torn_and_foreign_chunks_are_not_read(spark, profile) -> None:
+@pytest.mark.parametrize(("kind", "key"), [("users", "user_id"), ("calls", "subject")])
+def test_torn_and_foreign_chunks_are_not_read(kind: str, key: str, spark, profile) -> None:
     prepared(profile, NIGHT, [made("a"), made("b")])
     folder = Path(f"{profile.work(str(NIGHT))}/results/shard=0")
-    (good,) = folder.iterdir()
-    (folder / "chunk-0.parquet").write_bytes(good.read_bytes())
-    (folder / f"chunk-{'0' * 64}.parquet").write_bytes(good.read_bytes()[:-9])
-    rows = generations.results(spark, profile, str(NIGHT))
-    assert sorted(row["user_id"] for row in rows.collect()) == ["a", "b"]
+    (good,) = folder.glob(f"{kind}-*")
+    (folder / f"{kind}-0.parquet").write_bytes(good.read_bytes())
+    (folder / f"{kind}-{'0' * 64}.parquet").write_bytes(good.read_bytes()[:-9])
+    rows, torn = generations.committed(spark, profile, str(NIGHT), kind)
+    assert (sorted(row[key] for row in rows.collect()), torn) == (["a", "b"], 2)
     good.unlink()
-    assert generations.results(spark, profile, str(NIGHT)) is None
+    rows, torn = generations.committed(spark, profile, str(NIGHT), kind)
+    assert (rows.count(), torn) == (0, 2)
 
 
 def test_of_two_answers_to_one_call_the_one_that_did_not_fail_is_kept(spark, profile) -> None:
@@ -60,12 +62,24 @@ def test_of_two_answers_to_one_call_the_one_that_did_not_fail_is_kept(spark, pro
 def test_salvage_keeps_the_answers_of_unpublished_nights_and_clears_them(spark, profile) -> None:
     prepared(profile, NIGHT, [made("a")])
     prepared(profile, NEXT, [made("a"), made("b")])
-    assert generations.salvage(spark, profile) == 3
+    assert generations.salvage(spark, profile, str(NIGHT)) == 3
     assert set(stored(profile).values()) == {("ok", "salvaged")}
     assert len(stored(profile)) == 2
     assert [folders(f"{profile.work(str(night))}/results") for night in (NIGHT, NEXT)] == [[], []]
-    assert generations.salvage(spark, profile) == 0
+    assert generations.salvage(spark, profile, str(NIGHT)) == 0
     assert len(stored(profile)) == 2
+
+
+def test_salvage_leaves_a_night_alone_that_is_still_going_on(spark, profile) -> None:
+    """Its answers are remembered, should it die; its results stay where its publish will look for them."""
+    prepared(profile, NEXT, [made("a")], run_id="running")
+    put_run(profile, "running", NEXT, STARTED, "running")
+    for _ in range(2):
+        assert generations.salvage(spark, profile, str(NIGHT)) == 1
+    assert folders(f"{profile.work(str(NEXT))}/results") == ["shard=0"]
+    assert len(stored(profile)) == 1
+    assert generations.salvage(spark, profile, str(NEXT)) == 1, "prepared again"
+    assert folders(f"{profile.work(str(NEXT))}/results") == []
 
 
 CALLS = [
