@@ -121,8 +121,8 @@ def past(spark: SparkSession, profile: Profile) -> Past:
 
 
 def _speed(run: dict[str, Any]) -> float | None:
-    """Work a second of a night that made enough calls to tell."""
-    seconds = dict(run["stage_seconds"] or ()).get("generate")
+    """A worker's work a second on a night that made enough calls to tell."""
+    seconds = dict(run["stage_seconds"] or ()).get("workers")
     if not seconds or (run["calls_new"] or 0) < ENOUGH:
         return None
     return float(run["prompt_tokens"] - run["cached_tokens"] + DECODE_COST * run["output_tokens"]) / seconds

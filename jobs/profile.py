@@ -194,6 +194,14 @@ class Content(Table):
     runtime: Runtime = Runtime()
     gates: Gates = Gates()
 
+    @model_validator(mode="after")
+    def tries_fit(self) -> Self:
+        endpoint, stall = self.model.endpoint, self.night.stall_seconds
+        if endpoint and endpoint.timeout_seconds * (endpoint.retries + 1) >= stall:
+            tries = f"{endpoint.retries + 1} tries of {endpoint.timeout_seconds:g} s"
+            raise ValueError(f"model.endpoint: {tries} do not fit into night.stall_seconds {stall:g}")
+        return self
+
 
 class Profile(Content):
     """A whole profile. `file` is where it was read from, `name` that file's stem."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import uuid
@@ -110,6 +111,7 @@ def plan_night(profile: Profile, night: date, users: str | None, shards: int | N
     options = [*when, "--into", work, *(["--users", str(_users(users))] if users else []), *(["--force"] if force else [])]
     options += ["--shards", str(shards)] if shards else []
     llm = home() / "envs" / "llm" / "bin" / "python"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
         prepared = _job([*launcher, "--profile", profile.file, *options])
         predicted = _job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])

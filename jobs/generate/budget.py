@@ -20,14 +20,14 @@ class Purse:
         self._limits = {name: int(limit * part) for name, limit in limits.items() if limit is not None}
         self._seconds = budget.seconds
 
-    def take(self, tokens: int) -> str | None:
-        """Set aside a call of at most `tokens`; the reason where there is not enough left."""
+    def take(self, tokens: int, calls: int = 1) -> str | None:
+        """Set aside a call of at most `tokens`, or with `calls` 0 more tokens for one; the reason where too little is left."""
         if self._seconds is not None and self._elapsed() >= self._seconds:
             return f"the budget of {self._seconds:g} seconds is spent"
-        for name, wanted in (("calls", self.calls + 1), ("tokens", self.tokens + tokens)):
+        for name, wanted in (("calls", self.calls + calls), ("tokens", self.tokens + tokens)):
             if name in self._limits and wanted > self._limits[name]:
                 return f"the shard's budget of {self._limits[name]} {name} is spent"
-        self.calls += 1
+        self.calls += calls
         self.tokens += tokens
         return None
 

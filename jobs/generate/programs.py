@@ -12,7 +12,7 @@ from jobs.generate import templates
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.ranking import Ranked, rank
-from jobs.generate.session import USABLE, Session
+from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.profile import Profile
 from jobs.prompts import in_place
 
@@ -104,7 +104,8 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_mo
 def checked(answer: Generation, evidence: Evidence, template: str) -> Words:
     """The model's words where they pass every check, else `template` with the reasons."""
     if answer.status not in USABLE:
-        return Words(template, "template", checks=[f"status: {answer.status}"])
+        why = [answer.finish_reason] if answer.status in UNPAID and answer.finish_reason else []
+        return Words(template, "template", checks=[f"status: {answer.status}", *why])
     text = " ".join((answer.output or "").split())
     found = objections(text, answer.finish_reason, evidence)
     return Words(template, "template", checks=found) if found else Words(text, "llm", answer.generation_id)

@@ -150,9 +150,12 @@ class Session:
         reason = REPAIR.format(reason=objection(request.prompt, reply))
         messages = (*request.messages, Message("assistant", reply.text or "-"), Message("user", reason))
         again = replace(request, messages=messages, tokens=self._engine.encode(messages))
-        if len(again.tokens) + again.room > self._engine.max_model_len:
+        purse, most = self._memory.purse, len(again.tokens) + again.room
+        if most > self._engine.max_model_len or (purse and purse.take(most, calls=0)):
             return reply, "invalid"
         second = await self._send(again)
+        if purse:
+            purse.settle(most, 0)  # `_pay` settles what both have used
         tokens = {name: getattr(reply, name) + getattr(second, name) for name in TOKENS}
         status = judge(request.prompt, second)
         return replace(second, **tokens), "repaired" if status == "ok" else status

@@ -203,7 +203,10 @@ class Night:
             "rows_rejected": manifest.rows_rejected,
         }
         about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
-        times = {"ended_at": self.now(), "stage_seconds": list(self.seconds().items())}
+        workers = {
+            "workers": sum(shard["seconds"] for shard in self.shards)
+        }  # of all shards: what `plan` learns a worker's speed from
+        times = {"ended_at": self.now(), "stage_seconds": list((self.seconds() | workers).items())}
         put_run(
             self.profile, manifest.run_id, manifest.run_date, self.started_at, status,
             **about, **self.columns, **times, **columns,

@@ -1,10 +1,11 @@
 """The worker beside other ways to run the same calls: same prompts, same model, same machine, one after the other.
 
 The workload is that of any personalization with a language model: everything asked about a user begins with the user's
-history (50 films of a MovieLens user, about 550 tokens): a description, the likelihood of five titles, three explanations.
+history (50 films of a MovieLens user, about 400 tokens): a description, the likelihood of five titles, three explanations.
 `worker` is Nocturne's; `phased` hands lists to `LLM.generate`, one phase after the other, with the same vLLM options;
-`transformers` runs `generate` and forward passes in batches of eight. Each run is a process of its own; times begin when
-the model is loaded. Ratios are of medians.
+`spark` does so within Spark's `mapInArrow`, user by user; `transformers` runs `generate` and forward passes in batches of
+eight. Each run is a process of its own; times begin when the model is loaded. Ratios are of medians. Computed prompt tokens
+are held against those that any cache must compute (`distinct`: the nodes of the prefix tree) and any that keeps whole blocks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,8 +54,6 @@ PROMPTS = {
         body=ABOUT + "Why would {{ title }} fit this person?\n",
     ),
 }
-OPTIONS = {"dtype": "bfloat16", "enforce_eager": True, "block_size": 32, "max_num_seqs": 32}
-BLOCK = 32
 BATCH = 8  # of transformers
 
 
@@ -63,9 +64,10 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--systems", nargs="+", default=["worker", "phased"], choices=SYSTEMS)
     parser.add_argument("--one", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--set", type=json.loads, default={}, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.users[0], arguments.cache_users)))
+        print(json.dumps(measure(arguments.one, arguments.users[0], arguments.cache_users, arguments.set)))
         return
     for users in arguments.users:
         compare(arguments.systems, users, arguments.cache_users, arguments.repeat)
@@ -76,35 +78,57 @@ def compare(systems: list[str], users: int, cache_users: int, repeat: int) -> No
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(repeat):
         for system in systems:
-            command = [sys.executable, __file__, "--one", system, "--users", str(users), "--cache-users", str(cache_users)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-            runs[system].append(json.loads(done.stdout.splitlines()[-1]))
+            runs[system].append(alone(system, users, cache_users))
             print(f"  {system}: {runs[system][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
     found = {system: {name: median(each[name] for each in made) for name in made[0]} for system, made in runs.items()}
     slowest = max(each["seconds"] for each in found.values())
     print(f"{users} users, a cache for {cache_users}, median of {repeat}")
-    columns = f"{'seconds':>9}{'users/s':>9}{'times':>7}{'computed':>10}{'cached':>9}{'of distinct':>12}{'outside step':>14}"
-    print(f"{'system':14}{columns}")
+    tokens = f"{'computed':>10}{'cached':>9}{'of distinct':>12}{'of blocks':>11}"
+    print(f"{'system':14}{'seconds':>9}{'users/s':>9}{'times':>7}{tokens}{'outside step':>14}")
     for system, each in found.items():
         outside = f"{each['outside']:.1%}" if "outside" in each else "-"
         print(
             f"{system:14}{each['seconds']:9.1f}{users / each['seconds']:9.2f}{slowest / each['seconds']:7.2f}"
-            f"{each['computed']:10.0f}{each['cached']:9.0f}{each['computed'] / each['distinct']:12.2f}{outside:>14}",
+            f"{each['computed']:10.0f}{each['cached']:9.0f}{each['computed'] / each['distinct']:12.2f}"
+            f"{each['computed'] / each['in blocks']:11.2f}{outside:>14}",
             flush=True,
         )
 
 
-def measure(system: str, users: int, cache_users: int) -> dict[str, float]:
-    """One run of one system: seconds, prompt tokens computed and cached, distinct tokens of the prefix tree."""
+def alone(
+    system: str, users: int, cache_users: int, changed: Mapping[str, Any] | None = None, **environment: str
+) -> dict[str, float]:
+    """`measure` in a process of its own."""
+    command = [sys.executable, __file__, "--one", system, "--users", str(users), "--cache-users", str(cache_users)]
+    command += ["--set", json.dumps(changed or {})]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ | environment)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(system: str, users: int, cache_users: int, changed: Mapping[str, Any]) -> dict[str, float]:
+    """One run of one system, some of vLLM's options `changed`: seconds, prompt tokens computed, cached, and to be computed."""
     model = load_profile().model
     people = sample(users)
     asked = {user.user_id: prompts(user, Tokenizer(model)) for user in people}
     flat = [tokens + tail for calls in asked.values() for _, tokens, tail in calls]
     room = distinct_tokens(flat) / users + WRITTEN * (1 + EXPLAINED)
-    blocks = int(cache_users * room / BLOCK) + 8
-    options = OPTIONS | {"num_gpu_blocks_override": blocks}
+    options = model.options | changed
+    block = int(options["block_size"])
+    options |= {"num_gpu_blocks_override": int(cache_users * room / block) + 8}
     told = SYSTEMS[system](people, asked, model.model_copy(update={"options": options}))
-    return {"distinct": distinct_tokens(flat), **told}
+    return {"distinct": distinct_tokens(flat), "in blocks": in_blocks(flat, block), **told}
+
+
+def in_blocks(prompts: list[tuple[int, ...]], block: int) -> int:
+    """Tokens that must be computed where only whole blocks are kept, and each request computes one token at least."""
+    kept: set[tuple[int, ...]] = set()
+    computed = 0
+    for prompt in prompts:
+        ends = range(block, len(prompt) + 1, block)
+        found = sum(1 for _ in takewhile(lambda end: prompt[:end] in kept, ends)) * block  # noqa: B023
+        computed += len(prompt) - (found if found < len(prompt) else found - block)
+        kept |= {prompt[:end] for end in ends}
+    return computed
 
 
 def sample(users: int) -> list[Context]:
@@ -208,21 +232,50 @@ def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, fl
 
 
 def with_phases(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
-    """`LLM.generate` with all users' descriptions, then all scores, then all explanations; scores read the cache."""
+    """`LLM.generate` with all users' descriptions, then all scores, then all explanations."""
+    calls = [call for name in PROMPTS for calls in asked.values() for call in calls if call[0] == name]
+    return lists(model.model_dump_json(), [batch(calls, name) for name in PROMPTS])
+
+
+def with_spark(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+    """A barrier task of Spark's `mapInArrow`: one list of all calls, user by user, as if none needed another's answer."""
+    import pyarrow.parquet as pq
+
+    script = Path(__file__).with_name("map_in_arrow.py")
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(script.parent.parent.parent)}
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(batch([call for calls in asked.values() for call in calls]), f"{folder}/prompts.parquet")
+        command = [str(home() / "envs" / "spark" / "bin" / "python"), str(script), folder, model.model_dump_json()]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def batch(calls: list[tuple[str, tuple[int, ...], tuple[int, ...]]], name: str | None = None) -> Any:
+    """Calls (of one name) as an Arrow table: whether it is a score, and its tokens."""
+    import pyarrow as pa
+
+    chosen = [call for call in calls if name in (None, call[0])]
+    tokens = [[*prompt, *tail] for _, prompt, tail in chosen]
+    return pa.table({"score": [bool(tail) for _, _, tail in chosen], "tokens": tokens})
+
+
+def lists(model: str, batches: Iterable[Any]) -> dict[str, float]:
+    """Hand batches to `LLM.generate` one after the other; scores read the prefix cache."""
     from jobs.generate.vllm_engine import ALWAYS, VllmEngine
 
-    VllmEngine(model, "bench", lambda _: None)  # sets the CPU's environment
+    told = Model.model_validate_json(model)
+    VllmEngine(told, "bench", lambda _: None)  # sets the CPU's environment
     from vllm import LLM, SamplingParams
 
-    llm = LLM(model=model.location, max_model_len=model.max_model_len, **(ALWAYS | model.options))
+    llm = LLM(model=told.location, max_model_len=told.max_model_len, **(ALWAYS | told.options))
     watch = Watch(llm.llm_engine)
     writing = SamplingParams(temperature=0, max_tokens=WRITTEN)
     scoring = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=False)
     start = time.perf_counter()
-    for name in PROMPTS:
-        lists = [list(tokens + tail) for calls in asked.values() for kind, tokens, tail in calls if kind == name]
-        params = scoring if name == "likely" else writing
-        llm.generate([{"prompt_token_ids": each} for each in lists], params, use_tqdm=False)
+    for each in batches:
+        prompts = [{"prompt_token_ids": tokens} for tokens in each.column("tokens").to_pylist()]
+        params = [scoring if score else writing for score in each.column("score").to_pylist()]
+        llm.generate(prompts, params, use_tqdm=False)
     return watch.told(time.perf_counter() - start)
 
 
@@ -273,7 +326,7 @@ class Watch:
         return {"seconds": seconds, "computed": self.computed, "cached": self.cached, "outside": outside}
 
 
-SYSTEMS = {"worker": with_worker, "phased": with_phases, "transformers": with_transformers}
+SYSTEMS = {"worker": with_worker, "phased": with_phases, "spark": with_spark, "transformers": with_transformers}
 
 if __name__ == "__main__":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -167,7 +167,7 @@ def test_who_kills_two_workers_is_quarantined(fault: str, tmp_path: Path) -> Non
     assert found.pop(poisoned)["settled"] is False
     assert list(found.values()) == [each for each in published(undisturbed) if each["user_id"] != poisoned]
     (lost,) = [each for each in results(profile) if each["user_id"] == poisoned]
-    assert lost["summary"]["checks"] == ["status: failed"]
+    assert lost["summary"]["checks"] == ["status: failed", "quarantined: in flight when 2 workers died"]
     assert lost["rankings"], "the list needs no model"
 
 

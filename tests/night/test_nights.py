@@ -71,7 +71,7 @@ def test_the_first_night(sample: Path, first_night):
     predicted = dict(run["predicted"])
     assert predicted["calls"] == pytest.approx(run["calls_new"], rel=0.1), "of four users all are rehearsed"
     assert predicted["prompt_tokens"] == pytest.approx(run["prompt_tokens"], rel=0.1)
-    assert dict(run["stage_seconds"]).keys() == {"prepare", "generate", "publish"}
+    assert dict(run["stage_seconds"]).keys() == {"prepare", "generate", "publish", "workers"}
     for word in ("prepare", "generate", "publish", "published", "rules hold", run["release_id"]):
         assert word in first_night.stdout
 

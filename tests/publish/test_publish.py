@@ -57,7 +57,7 @@ def test_a_good_night_is_released_whole(spark, profile, run) -> None:
     assert {name: row[name] for name in facts} == facts
     seconds = dict(row["stage_seconds"])
     assert (seconds["prepare"], seconds["generate"]) == (3.0, 7.0)
-    assert seconds.keys() == {"prepare", "generate", "publish"}
+    assert (seconds["workers"], seconds.keys()) == (7.0, {"prepare", "generate", "publish", "workers"})
     paid = {(each["generation_id"], each["run_id"]) for each in read_rows(profile, "generations")}
     assert paid == {(row["calls"][0]["generation_id"], "run-1") for row in rows}
     verdicts = read_rows(profile, "validations")
