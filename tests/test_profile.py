@@ -65,6 +65,12 @@ def test_a_bad_key_is_named_with_its_value_and_what_is_allowed(tmp_path, tables,
     assert all(part in text for part in parts), text
 
 
+def test_all_tries_of_an_endpoint_fit_into_what_the_watchdog_waits(tmp_path):
+    model = {"name": "org/model", "engine": "openai", "endpoint": {"url": "http://localhost/v1", "timeout_seconds": 100.0}}
+    assert "7 tries of 100 s do not fit into night.stall_seconds 600" in message(write_profile(tmp_path, model=model))
+    assert profile(tmp_path, model=model, night={"stall_seconds": 701.0}).model.endpoint
+
+
 @pytest.mark.parametrize("key", ["name", "file"])
 def test_what_is_derived_from_the_file_cannot_be_set(tmp_path, key):
     file = write_profile(tmp_path)

@@ -1,11 +1,12 @@
 """The worker beside other ways to run the same calls: same prompts, same model, same machine, one after the other.
 
 The workload is that of any personalization with a language model: everything asked about a user begins with the user's
-history (50 films of a MovieLens user, about 400 tokens): a description, the likelihood of five titles, three explanations.
+history (40 films of a MovieLens user, about 550 tokens): a description, the likelihood of five titles, three explanations.
 `worker` is Nocturne's; `phased` hands lists to `LLM.generate`, one phase after the other, with the same vLLM options;
-`spark` does so within Spark's `mapInArrow`, user by user; `transformers` runs `generate` and forward passes in batches of
-eight. Each run is a process of its own; times begin when the model is loaded. Ratios are of medians. Computed prompt tokens
-are held against those that any cache must compute (`distinct`: the nodes of the prefix tree) and any that keeps whole blocks.
+`spark` and `ray` do so within Spark's `mapInArrow` and Ray Data, user by user; `transformers` runs `generate` and forward
+passes in batches of eight. Each run is a process of its own; times begin when the model is loaded. Ratios are of medians.
+Computed prompt tokens are held against those that any cache must compute (`distinct`: the nodes of the prefix tree) and any
+that keeps whole blocks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -33,9 +35,9 @@ from jobs.home import home
 from jobs.profile import Model, load_profile
 from jobs.prompts import Message, Prompt, Sampling
 
-HISTORY, SCORED, EXPLAINED, WRITTEN = 50, 5, 3, 40
+HISTORY, SCORED, EXPLAINED, WRITTEN = 40, 5, 3, 40
 SYSTEM = "You know what a person watched, oldest first, and speak of nothing else."
-ABOUT = "# system\n" + SYSTEM + "\n\n# user\n{% for event in history %}\n{{ event.title }}\n{% endfor %}\n"
+ABOUT = "# system\n" + SYSTEM + "\n\n# user\n{% for event in history %}\n{{ event.title }} ({{ event.year }})\n{% endfor %}\n"
 TEXT = {"type": "string"}
 SAMPLING = Sampling(max_tokens=WRITTEN)
 PROMPTS = {
@@ -135,32 +137,31 @@ def sample(users: int) -> list[Context]:
     """Users of MovieLens with long histories, and titles they have not seen."""
     folder = home() / "data" / "movielens"
     with (folder / "items.csv").open() as file:
-        titles = {row["item_id"]: row["title"] for row in csv.DictReader(file)}
+        films = {row["item_id"]: row for row in csv.DictReader(file)}
     seen: dict[str, list[tuple[int, str]]] = defaultdict(list)
     with (folder / "events.csv").open() as file:
         for row in csv.DictReader(file):
-            if row["item_id"] in titles:
+            if row["item_id"] in films:
                 seen[row["user_id"]].append((int(row["timestamp"]), row["item_id"]))
     long = sorted(user for user, events in seen.items() if len(events) >= HISTORY)[:users]
     if len(long) < users:
         raise SystemExit(f"bench: {len(long)} users have {HISTORY} events; {users} were asked for")
-    return [_context(user, sorted(seen[user]), titles) for user in long]
+    return [_context(user, sorted(seen[user]), films) for user in long]
 
 
-def _context(user: str, events: list[tuple[int, str]], titles: dict[str, str]) -> Context:
+def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str, str]]) -> Context:
     had = {item for _, item in events}
-    unseen = [item for item in titles if item not in had][int(user) :: 97][:SCORED]
-    nothing: dict[str, Any] = {"tags": [], "year": None, "text": None}
+    unseen = [item for item in films if item not in had][int(user) :: 97][:SCORED]
+
+    def film(item: str) -> dict[str, Any]:
+        return {"item_id": item, "title": films[item]["title"], "year": films[item]["year"], "tags": [], "text": None}
+
     doing = {"value": None, "type": None, "positive": True, "negative": False}
-    history = [
-        nothing | doing | {"event_id": f"e{at}", "item_id": item, "title": titles[item], "time": None}
-        for at, item in events[-HISTORY:]
-    ]
+    history = [film(item) | doing | {"event_id": f"e{at}", "time": None} for at, item in events[-HISTORY:]]
     offered = [
-        nothing | {"item_id": item, "title": titles[item], "source": "retrieval", "support": []}
-        | {"retrieval_rank": rank, "retrieval_score": 1.0}
+        film(item) | {"source": "retrieval", "support": [], "retrieval_rank": rank, "retrieval_score": 1.0}
         for rank, item in enumerate(unseen, 1)
-    ]  # fmt: skip
+    ]
     about = {"user_id": user, "context_hash": "0" * 64, "cold": False, "n_events": len(events), "experiment_group": "treatment"}
     return Context.from_row(about | {"history": history, "facts": [], "candidates": offered, "known": []})
 
@@ -250,6 +251,19 @@ def with_spark(people: list[Context], asked: Any, model: Model) -> dict[str, flo
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def with_ray(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+    """Ray Data's LLM batches: one list of all calls, user by user."""
+    import pyarrow.parquet as pq
+
+    script = Path(__file__).with_name("ray_data.py")
+    environment = os.environ | {"PYTHONPATH": f"{script.parent.parent.parent}:{home() / 'envs' / 'bench'}"}
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(batch([call for calls in asked.values() for call in calls]), f"{folder}/prompts.parquet")
+        command = [sys.executable, str(script), f"{folder}/prompts.parquet", model.model_dump_json()]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    return {"computed": math.nan, "cached": math.nan, **json.loads(done.stdout.splitlines()[-1])}
+
+
 def batch(calls: list[tuple[str, tuple[int, ...], tuple[int, ...]]], name: str | None = None) -> Any:
     """Calls (of one name) as an Arrow table: whether it is a score, and its tokens."""
     import pyarrow as pa
@@ -326,7 +340,13 @@ class Watch:
         return {"seconds": seconds, "computed": self.computed, "cached": self.cached, "outside": outside}
 
 
-SYSTEMS = {"worker": with_worker, "phased": with_phases, "spark": with_spark, "transformers": with_transformers}
+SYSTEMS = {
+    "worker": with_worker,
+    "phased": with_phases,
+    "spark": with_spark,
+    "ray": with_ray,
+    "transformers": with_transformers,
+}
 
 if __name__ == "__main__":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

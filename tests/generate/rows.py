@@ -65,10 +65,10 @@ def user(user_id: str = "u1", **changes: Any) -> Context:
     return Context.from_row(row(user_id, **changes))
 
 
-def night(folder: Path, shards: dict[int, list[dict[str, Any]]], **limits: Any) -> Profile:
-    """A profile of the fake engine whose night has these contexts by shard."""
+def night(folder: Path, shards: dict[int, list[dict[str, Any]]], model: dict[str, Any] | None = None, **limits: Any) -> Profile:
+    """A profile (of the fake engine, unless a model is given) whose night has these contexts by shard."""
     limits = {"list_length": 3, "candidates": 3, "chunk_users": 4} | limits
-    profile = make_profile(folder, night=limits)
+    profile = make_profile(folder, night=limits, **({"model": model} if model else {}))
     for shard, rows in shards.items():
         path = Path(f"{profile.work(RUN_DATE)}/contexts/shard={shard}")
         path.mkdir(parents=True, exist_ok=True)

@@ -33,10 +33,10 @@ SCRIPT = Path(__file__).with_name("faulty_worker.py")
 USERS, CHUNK, CALLS = 10, 4, 6  # calls a user: summary, one explanation, two scores of two calls each
 
 
-def start(profile: Profile, fault: str = "none", kv: int = 1) -> subprocess.Popen[str]:
+def start(profile: Profile, fault: str = "none", kv: int = 1, **more: str) -> subprocess.Popen[str]:
     """A worker of its own process; with `kv` 1, one user after the other."""
     command = [sys.executable, str(SCRIPT), "--profile", profile.file, "--run-date", RUN_DATE, "--run-id", "r1", "--shard", "0"]
-    environment = os.environ | {"FAULT": fault, "DIARY": str(diary(profile)), "KV": str(kv), "PYTHONHASHSEED": "0"}
+    environment = os.environ | {"FAULT": fault, "DIARY": str(diary(profile)), "KV": str(kv), "PYTHONHASHSEED": "0"} | more
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
