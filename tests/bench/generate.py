@@ -154,7 +154,7 @@ def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str
     unseen = [item for item in films if item not in had][int(user) :: 97][:SCORED]
 
     def film(item: str) -> dict[str, Any]:
-        return {"item_id": item, "title": films[item]["title"], "year": films[item]["year"], "tags": [], "text": None}
+        return {"item_id": item, "title": films[item]["title"], "year": int(films[item]["year"] or 0), "tags": [], "text": None}
 
     doing = {"value": None, "type": None, "positive": True, "negative": False}
     history = [film(item) | doing | {"event_id": f"e{at}", "time": None} for at, item in events[-HISTORY:]]
