@@ -62,20 +62,20 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: boo
 
 
 def salvage(spark: SparkSession, profile: Profile, run_date: str) -> int:
-    """Remember the calls of nights that never came to publish; returns how many.
+    """Remember the calls of nights that never came to publish, and clear their results; returns how many calls.
 
-    Their results are cleared, but for another date whose run is still going on.
+    The results of another date whose run is still going on stay, and are not counted.
     """
     found = 0
     for night in folders(f"{profile.warehouse}/_work"):
         if not folders(f"{profile.work(night)}/results"):
             continue
-        calls, _ = new_calls(spark, profile, "salvaged", night)
-        found += calls.count()
         told = _manifest(profile, night)
+        calls, _ = new_calls(spark, profile, told.get("run_id", "salvaged"), night)
         remember(spark, profile, calls, replace=bool(told.get("force")))
         run = find_run(profile, str(told.get("run_id"))) or {}
         if night == run_date or run.get("status") != "running":
+            found += calls.count()
             remove(f"{profile.work(night)}/results")
     return found
 

@@ -143,8 +143,8 @@ class Night(Table):
     scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
     cold_events: Annotated[int, Field(ge=0)] = 5  # users with fewer events are marked cold
     shards: Annotated[int, Field(ge=1, le=4096)] = 1
-    chunk_users: Count = 16  # finished users are committed after so many ...
-    chunk_seconds: Annotated[float, Field(gt=0)] = 30.0  # ... or so long
+    chunk_users: Count = 16  # what was made is committed after so many finished users ...
+    chunk_seconds: Annotated[float, Field(gt=0)] = 30.0  # ... or so long, with the answers of those who are not finished
     stall_seconds: Annotated[float, Field(gt=0)] = 600.0  # without any progress of the engine end a worker
     budget: Budget = Budget()
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches

@@ -60,6 +60,12 @@ def read_json(path: str) -> Any:
         return json.loads(stream.read())
 
 
+def exists(path: str) -> bool:
+    """Whether there is such a file or folder."""
+    files, place = filesystem(path)
+    return bool(files.get_file_info(place).type != fs.FileType.NotFound)
+
+
 def delete(path: str) -> None:
     """Remove a file that is there."""
     files, place = filesystem(path)

@@ -2,8 +2,8 @@
 
     python -m jobs.generate --profile FILE --run-date 2016-10-17 --run-id ID --shard 0
 
-Started again it goes on where it was: committed users are kept, their calls not repeated. Exit codes: 0 done; 3 no
-retry helps; 75 the next attempt goes on (another worker, engine or storage down); 143 stopped by SIGTERM.
+Started again it goes on where it was: committed users are kept, and no call is repeated whose answer was committed. Exit
+codes: 0 done; 3 no retry helps; 75 the next attempt goes on (another worker, engine or storage down); 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import argparse
 import json
 from datetime import date
 
-from jobs.errors import NotFound, run_main
+from jobs.errors import InputError, NotFound, run_main
 from jobs.generate.engines import make_engine
 from jobs.generate.worker import Worker
 from jobs.manifest import made_with, read_manifest
 from jobs.profile import load_profile
 from jobs.progress import Progress
-from jobs.storage import write_json
+from jobs.storage import exists, folders, write_json
 from jobs.weights import model_digest
 
 
@@ -39,12 +39,14 @@ def main() -> None:
     manifest = read_manifest(profile, run_date, arguments.run_id)
     if arguments.shard not in manifest.shards:
         raise NotFound(f"shard {arguments.shard} has no contexts for {run_date}; there are {manifest.shards}")
+    told = f"{profile.work(run_date)}/generate/{arguments.shard}.json"
+    if exists(told) and f"shard={arguments.shard}" not in folders(f"{profile.work(run_date)}/results"):
+        raise InputError(f"{run_date} was done, and publish has taken its results over; start the night again")
     digest = model_digest(profile.model)
     manifest.refuse_changed(made_with(profile, digest))
     worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
     worker.run()
-    told = {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}}
-    write_json(f"{profile.work(run_date)}/generate/{arguments.shard}.json", told)
+    write_json(told, {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}})
     print(json.dumps({"shard": arguments.shard, **worker.counts}))
 
 

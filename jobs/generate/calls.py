@@ -118,4 +118,9 @@ def written(reply: Reply) -> str | None:
         return json.dumps(reply.labels)
     if reply.nats is not None:
         return repr(reply.nats)
-    return None if reply.text is None else reply.text.encode("utf-8", "replace").decode()
+    return encodable(reply.text)
+
+
+def encodable(text: str | None) -> str | None:
+    """Text that can be stored: lone surrogates become question marks."""
+    return None if text is None else text.encode("utf-8", "replace").decode()

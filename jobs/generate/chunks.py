@@ -1,4 +1,4 @@
-"""What a worker has made, on disk: finished users, and every answer as soon as it is paid for, theirs or not yet anyone's.
+"""What a worker has made, on disk: finished users, and every answer that was paid for, theirs or not yet anyone's.
 
 A commit writes one Parquet file of calls (rows of `generations`) and one of users (rows of `results`), in this order, so
 that no user's words stand without the calls they came from. A file is named by the sha256 of its bytes, written under
@@ -61,6 +61,9 @@ class Chunks:
         done = Done()
         with storage(self._folder):
             self._files.create_dir(self._folder, recursive=True)
+            for entry in self._files.get_file_info(fs.FileSelector(self._folder)):
+                if entry.base_name.endswith(".part"):  # of a write that failed
+                    self._files.delete_file(entry.path)
             torn = {path for kind in SCHEMAS for path in self._paths(kind) if not self._whole(path)}
             done.torn = len(torn)
             for path in torn | set(self._paths("users") if any("/calls-" in path for path in torn) else ()):
@@ -71,7 +74,7 @@ class Chunks:
             served, others = {user for user, _ in done.users}, 0
             for path in self._paths("calls"):
                 for row in self._read(path).to_pylist():
-                    done.calls += 1
+                    done.calls += row["status"] != "too_long"  # which was never sent
                     done.tokens += row["prompt_tokens"] + row["output_tokens"]
                     other = row["subject_type"] == "user" and row["subject"] in served
                     others += other

@@ -7,6 +7,7 @@ takes them one at a time, so a second death has one culprit, who is quarantined 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,13 +17,14 @@ DEATHS = 2  # in flight at so many, a user is quarantined
 
 
 class Journal:
-    """The shard's journal at `path`. `deaths` counts by user, `seconds` what earlier attempts took.
+    """The shard's journal at `path`, written where `allowed` does not raise. `deaths` counts by user, `seconds` what earlier
+    attempts took. Who ended since somebody last began is still told to be in flight.
 
     The seconds that its methods are given include those.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, allowed: Callable[[], None] = lambda: None) -> None:
+        self.path, self._allowed = path, allowed
         self.deaths: dict[str, int] = {}
         self.seconds = 0.0
         self.predicted: dict[str, float] | None = None  # by the first attempt
@@ -76,4 +78,5 @@ class Journal:
 
     def _write(self, content: dict[str, Any]) -> None:
         with storage(self.path):
+            self._allowed()
             write_json(self.path, content)

@@ -10,7 +10,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from jobs.generate.engine import EngineAway, Reply
+from jobs.generate.engine import EngineAway, EngineDown, Reply
 from jobs.generate.tokens import Tokenizer
 from jobs.profile import Model
 from jobs.prompts import Message, Sampling
@@ -99,16 +99,21 @@ class OpenAIEngine:
 
     async def _ask(self, prompt: tuple[int, ...], **asked: Any) -> Any:
         """The server's answer, or a Reply with the reason why this request has none."""
-        from openai import APIConnectionError, APIStatusError
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         async with self._places:
             try:
                 answer = await self._client.completions.create(model=self._serves, prompt=list(prompt), **asked)
+            except APITimeoutError as error:  # it may well be the request
+                raise EngineDown(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
             except APIConnectionError as error:
                 raise EngineAway(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
             except APIStatusError as error:
-                if error.status_code in NOT_THE_REQUEST or error.status_code >= 500:
+                if error.status_code in NOT_THE_REQUEST or error.status_code > 500:
                     raise EngineAway(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
+                if error.status_code == 500:
+                    raise EngineDown(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
+                self.beats += 1
                 return Reply(prompt_tokens=len(prompt), error=f"{error.status_code}: {error.message}")
         self.beats += 1
         return answer

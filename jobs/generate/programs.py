@@ -51,7 +51,7 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
         "rankings": [each.row() for each in ranked],
         "explanations": [_explanation_row(each, words) for each, words in zip(ranked, told, strict=True)],
         "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(chain.from_iterable(cited))],
-        "calls_cached": ask.cached,
+        "calls_answered": ask.answered,
         "calls_refused": ask.refused,
         "settled": ask.settled,
         "fallbacks": [reason for words in (summary, *told) for reason in words.checks[:1]],

@@ -6,12 +6,12 @@ Known answers come with the user's context; equal calls in flight are joined; wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
 from jobs.generate.budget import Purse
-from jobs.generate.calls import REPAIR, UNPAID, USABLE, Request, fitted, judge, objection, written
+from jobs.generate.calls import REPAIR, UNPAID, USABLE, Request, encodable, fitted, judge, objection, written
 from jobs.generate.context import Context, Generation
 from jobs.generate.engine import Engine, EngineDown, Reply
 from jobs.prompts import Message, Prompt, load_prompt
@@ -19,10 +19,6 @@ from jobs.prompts import Message, Prompt, load_prompt
 TOKENS = ("prompt_tokens", "cached_tokens", "output_tokens")
 REASKED = (*UNPAID, "too_long")  # which limits may have changed since
 SHARED = 4096  # answers a worker keeps for whoever asks the same
-
-
-class Stopping(EngineDown):
-    """Told to who waits for an answer that somebody else was getting when the worker came to its end."""
 
 
 class Memory:
@@ -33,7 +29,7 @@ class Memory:
         self, engine: Engine, purse: Purse | None = None, keep: Callable[[Generation], None] = lambda answer: None
     ) -> None:
         self.engine, self.purse, self.keep = engine, purse, keep
-        self.shared: dict[str, asyncio.Future[Generation]] = {}
+        self.shared: dict[str, asyncio.Task[Generation]] = {}
         self.paid: dict[str, Generation] = {}
         self.waiting = 0  # requests that the engine has not answered
         names = ("users", "new", "cached", "failed", "refused", "prompt", "prefix", "output", "fallbacks")
@@ -48,16 +44,24 @@ class Memory:
         self.counts["prefix"] += answer.cached_tokens
         self.counts["output"] += answer.output_tokens
 
-    def expect(self, name: str) -> asyncio.Future[Generation]:
-        """A place for an answer that others may wait for; the oldest answered one makes room."""
+    def join(self, name: str, pay: Callable[[], Coroutine[Any, Any, Generation]]) -> asyncio.Task[Generation]:
+        """The task that gets an answer, one for all who ask. It goes on where an asker does not wait for it any more."""
+        if name in self.shared:
+            self.counts["cached"] += 1
+            return self.shared[name]
         while len(self.shared) >= SHARED and next(iter(self.shared.values())).done():
-            del self.shared[next(iter(self.shared))]
-        future = self.shared[name] = asyncio.get_running_loop().create_future()
-        return future
+            del self.shared[next(iter(self.shared))]  # the oldest
+        task = self.shared[name] = asyncio.create_task(pay())
+        task.add_done_callback(lambda done: self._ended(name, done))
+        return task
+
+    def _ended(self, name: str, task: asyncio.Task[Generation]) -> None:
+        if task.cancelled() or task.exception() or task.result().status in UNPAID:
+            self.shared.pop(name, None)  # whoever asks next tries again
 
 
 class Session:
-    """One user's calls. `cached` counts those that others had made before: on earlier nights, or for another user.
+    """One user's calls. `answered` counts those that got an answer or a status, `refused` those beyond the budget.
 
     `settled` is False once a call was left without an answer: the user is asked about again on the next night.
     With `quarantined`, a reason, nothing is sent: every call fails with it.
@@ -65,7 +69,7 @@ class Session:
 
     def __init__(self, memory: Memory, user: Context, known: Iterable[Generation], quarantined: str | None = None) -> None:
         self.user = user
-        self.cached = 0
+        self.answered = 0
         self.refused = 0
         self.settled = True
         self._memory = memory
@@ -108,31 +112,17 @@ class Session:
     async def _ask(self, request: Request) -> Generation:
         if self._quarantined is not None:
             return unanswered(request, "failed", self._quarantined)
-        if request.id in self._memory.shared:
-            self.cached += 1
-            return await asyncio.shield(self._memory.shared[request.id])
-        if request.id in self._known:
-            self.cached += 1
-            return self._known[request.id]
-        if request.id in self._memory.paid:
-            return self._memory.paid[request.id]
-        future = self._memory.expect(request.id)
-        try:
-            answer = await self._pay(request)
-        except BaseException as error:  # whoever waits for it is told; if nobody does, it is no unseen error
-            future.set_exception(error if isinstance(error, EngineDown) else Stopping("the worker is stopping"))
-            future.exception()
-            raise
-        future.set_result(answer)
-        if answer.status in UNPAID:
-            del self._memory.shared[request.id]
-        return answer
+        self.answered += 1
+        if request.id in self._known or request.id in self._memory.paid:
+            self._memory.counts["cached"] += 1
+            return self._known.get(request.id) or self._memory.paid[request.id]
+        return await asyncio.shield(self._memory.join(request.id, lambda: self._pay(request)))
 
     async def _pay(self, request: Request) -> Generation:
         """Send a request within the budget, once more where a structured answer is not valid, and record the answer."""
         purse, most = self._memory.purse, len(request.tokens) + request.room
         if most > self._engine.max_model_len:
-            return self._record(request, "too_long", Reply(finish_reason="too_long", prompt_tokens=len(request.tokens)))
+            return self._record(request, "too_long", Reply(finish_reason="too_long"))
         if purse and (reason := purse.take(most)):
             self.refused += 1
             self._memory.counts["refused"] += 1
@@ -151,8 +141,10 @@ class Session:
         messages = (*request.messages, Message("assistant", reply.text or "-"), Message("user", reason))
         again = replace(request, messages=messages, tokens=self._engine.encode(messages))
         purse, most = self._memory.purse, len(again.tokens) + again.room
-        if most > self._engine.max_model_len or (purse and purse.take(most, calls=0)):
+        if most > self._engine.max_model_len:
             return reply, "invalid"
+        if purse and (refusal := purse.take(most, calls=0)):
+            return replace(reply, error=refusal), "failed"
         second = await self._send(again)
         if purse:
             purse.settle(most, 0)  # `_pay` settles what both have used
@@ -182,7 +174,7 @@ class Session:
 
     def _record(self, request: Request, status: str, reply: Reply) -> Generation:
         answer = replace(
-            unanswered(request, status, reply.finish_reason if reply.error is None else reply.error[:500]),
+            unanswered(request, status, encodable(reply.finish_reason if reply.error is None else reply.error[:500])),
             output=written(reply),
             prompt_tokens=reply.prompt_tokens,
             cached_tokens=reply.cached_tokens,

@@ -30,6 +30,7 @@ ALWAYS: dict[str, Any] = {
     "disable_log_stats": True,
 }
 WARMED = 256  # prefixes remembered as prefilled
+TURNS = 8  # of the loop between two steps: an answer passes through as many tasks until its program asks again
 
 
 class VllmEngine:
@@ -104,7 +105,7 @@ class VllmEngine:
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
         """Reads the prefix from the cache; computes it anew where a cached block reaches into the continuation."""
-        await self._warm(prompt)
+        warmed = await self._warm(prompt)
         output = await self._submit(prompt + continuation, self._scoring(cached=True))
         if not isinstance(output, Reply) and (output.num_cached_tokens or 0) >= len(prompt):
             output = await self._submit(prompt + continuation, self._scoring(cached=False))
@@ -116,7 +117,7 @@ class VllmEngine:
             nats=nats,
             finish_reason=output.outputs[0].finish_reason,
             prompt_tokens=len(prompt) + len(continuation),
-            cached_tokens=output.num_cached_tokens or 0,
+            cached_tokens=max(0, (output.num_cached_tokens or 0) - warmed),
             output_tokens=1,
         )
 
@@ -142,9 +143,13 @@ class VllmEngine:
             output_tokens=1,
         )
 
-    async def _warm(self, prompt: tuple[int, ...]) -> None:
-        """Prefill `prompt` once: requests that start together would each compute it, and its logprobs as well."""
-        if prompt not in self._warmed:
+    async def _warm(self, prompt: tuple[int, ...]) -> int:
+        """Prefill `prompt` once: requests that start together would each compute it, and its logprobs as well.
+
+        Returns the tokens that were computed for whoever came first, else 0.
+        """
+        first = prompt not in self._warmed
+        if first:
             from vllm import SamplingParams
 
             filling = self._submit(prompt, SamplingParams(temperature=0, max_tokens=1, detokenize=False))
@@ -152,10 +157,11 @@ class VllmEngine:
             if len(self._warmed) > WARMED:
                 del self._warmed[next(iter(self._warmed))]
         try:
-            await self._warmed[prompt]
-        except BaseException:
+            output = await asyncio.shield(self._warmed[prompt])
+        except Exception:
             self._warmed.pop(prompt, None)
             raise
+        return len(prompt) - (output.num_cached_tokens or 0) if first and not isinstance(output, Reply) else 0
 
     def _scoring(self, cached: bool) -> Any:
         from vllm import SamplingParams
@@ -188,7 +194,7 @@ class VllmEngine:
                     future = self._waiting.pop(output.request_id, None) if output.finished else None
                     if future and not future.done():  # nobody waits where a program was cancelled
                         future.set_result(output)
-                for _ in range(3):  # an answer passes through as many awaits until its program asks again
+                for _ in range(TURNS):
                     await asyncio.sleep(0)
         except Exception as error:
             waiting, self._waiting = self._waiting, {}

@@ -1,4 +1,4 @@
-"""Run the user programs of one shard at once against one engine, and commit users as they finish."""
+"""Run the user programs of one shard at once against one engine; commit answers as they come and users as they finish."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from jobs.errors import NocturneError, StorageError
+from jobs.errors import StorageError
 from jobs.generate.admission import Place, Room, ordered
 from jobs.generate.budget import Purse
 from jobs.generate.chunks import Chunks
@@ -21,7 +21,7 @@ from jobs.generate.lease import Lease
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, rehearse
-from jobs.generate.session import Memory, Session, Stopping
+from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
@@ -33,7 +33,8 @@ NOBODYS_FAULT = (Stopped, asyncio.CancelledError, StorageError, EngineAway)  # e
 
 
 class Worker:
-    """One shard of one night. Memory is bounded by the users in flight and one window, not by the shard."""
+    """One shard of one night. Memory is bounded by the users in flight and one window, not by the shard; after a resume also by
+    the ids of who is done, and the answers that are left of earlier attempts."""
 
     def __init__(self, profile: Profile, manifest: Manifest, shard: int, engine: Engine, progress: Progress) -> None:
         self.profile, self.night = profile, profile.night
@@ -41,7 +42,7 @@ class Worker:
         work = profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
-        self.journal = Journal(f"{work}/generate/{shard}.journal.json")
+        self.journal = Journal(f"{work}/generate/{shard}.journal.json", self.lease.check)
         self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check)
         self.progress = progress
         self.total, self.resumed = int(self.contexts.count_rows()), 0
@@ -51,7 +52,7 @@ class Worker:
         self._room = Room()
         self._began = self._served = time.monotonic()
         self._expected = 0.0  # new calls of this attempt
-        self._stopped: NocturneError | None = None
+        self._stopped: Exception | None = None
         self._main: asyncio.Task[None] | None = None
 
     def run(self) -> None:
@@ -82,13 +83,12 @@ class Worker:
             except asyncio.CancelledError as error:
                 early = self._stopped or error
             except BaseExceptionGroup as group:
-                early = self._stopped or min(group.exceptions, key=lambda error: isinstance(error, Stopping))
+                early = self._stopped or group.exceptions[0]
             finally:
                 reporter.cancel()
             if self.lease.lost is None:
                 try:
-                    if not isinstance(early, StorageError):
-                        self.chunks.commit()
+                    self.chunks.commit()
                 except StorageError as error:
                     early = early or error
                 if early is None or isinstance(early, NOBODYS_FAULT):
@@ -98,7 +98,7 @@ class Worker:
             raise early
         self.progress(self.describe())
 
-    def _stop(self, reason: NocturneError) -> None:
+    def _stop(self, reason: Exception) -> None:
         """End the programs; callable from any thread."""
         assert self._main
         self._stopped = self._stopped or reason
@@ -154,7 +154,7 @@ class Worker:
                     await asyncio.sleep(0)  # the engine steps on in between
                 if not self._expected and not wanted:
                     loads = [place.load for place in places]
-                    predicted = predict(loads, self.total - self.resumed - self.counts["users"], self.past)
+                    predicted = predict(loads, self.total - len(done) - self.counts["users"], self.past)
                     self._expected = self.counts["new"] + predicted.calls[0]
                     self.journal.predicted = self.journal.predicted or predicted.columns()
                 for place in ordered(places):
@@ -180,7 +180,6 @@ class Worker:
 
     def _count(self, row: dict[str, Any]) -> None:
         self.counts["users"] += 1
-        self.counts["cached"] += row["calls_cached"]
         self.counts["fallbacks"] += len(row["fallbacks"])
 
     async def _report(self) -> None:
@@ -189,7 +188,7 @@ class Worker:
             await asyncio.sleep(min(1.0, self.night.chunk_seconds))
             try:
                 self.chunks.commit_old()
-            except NocturneError as error:
+            except Exception as error:
                 self._stop(error)
             if time.monotonic() - said >= EVERY_S:
                 said = time.monotonic()

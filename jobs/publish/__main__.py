@@ -106,13 +106,14 @@ class Night:
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
             *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")],
         ).first()
-        others = made.agg(
-            *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("calls_cached", "calls_refused")]
-        ).first()
-        assert total and others
+        names = ("calls_answered", "calls_refused")
+        asked = made.agg(*[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in names]).first()
+        assert total and asked
         if total["calls_new"]:
             generations.remember(self.spark, self.profile, calls, replace=self.manifest.force)
-        return total.asDict() | others.asDict() | {"predicted": list(self.predicted().items()) or None}
+        cached = max(0, asked["calls_answered"] - total["calls_new"])
+        told = {"calls_cached": cached, "calls_refused": asked["calls_refused"]}
+        return total.asDict() | told | {"predicted": list(self.predicted().items()) or None}
 
     def judge(self, tables: dict[str, DataFrame]) -> None:
         """Write the verdict of every rule.

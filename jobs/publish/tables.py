@@ -31,7 +31,8 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
     made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()
     if n != manifest.users_changed:
-        raise InputError(f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}; run it again first")
+        missing = f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}"
+        raise InputError(f"{missing}; let it finish, or start the night again")
     return made
 
 

@@ -200,7 +200,7 @@ def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, fl
         taste = {"interests": [], "dislikes": [], "n_events": user.n_events, "cold": False}
         return {
             "user_id": user.user_id, "context_hash": user.context_hash, "summary": words | taste, "rankings": [],
-            "explanations": [], "evidence": [], "calls_cached": ask.cached, "calls_refused": 0,
+            "explanations": [], "evidence": [], "calls_answered": ask.answered, "calls_refused": 0,
             "settled": True, "fallbacks": [],
         }  # fmt: skip
 

@@ -94,8 +94,7 @@ def test_what_determines_nothing_is_not_in_the_id() -> None:
 
 
 def test_the_id_is_the_same_in_another_process() -> None:
-    code = """from jobs.generate.budget import Purse
-from jobs.generate.calls import Request; from jobs.prompts import load_prompt
+    code = """from jobs.generate.calls import Request; from jobs.prompts import load_prompt
 print(Request(load_prompt("summary"), "model", "user", "u1", (), (1, 2)).id)"""
     command = [sys.executable, "-c", code]
     told = {subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() for _ in range(2)}
@@ -106,9 +105,10 @@ def test_a_known_answer_is_used() -> None:
     first = session(FakeEngine(answer=WORDS))
     (made,) = run(first.complete("summary", **SUMMARY))
     engine = FakeEngine()
-    again = session(engine, known=(made,))
+    memory = Memory(engine)
+    again = session(engine, (made,), memory)
     assert run(again.complete("summary", **SUMMARY), again.complete("summary", **SUMMARY)) == [made, made]
-    assert (engine.requests, again.cached) == (0, 2)
+    assert (engine.requests, again.answered, memory.counts["cached"]) == (0, 2, 2)
 
 
 def test_a_known_failure_is_asked_again() -> None:
@@ -128,7 +128,7 @@ def test_equal_calls_in_flight_are_one_request() -> None:
     answers = run(*[each.complete("summary", **SUMMARY) for each in users])
     assert engine.requests == 1
     assert answers == kept * 3
-    assert [each.cached for each in users] == [0, 1, 1]
+    assert ([each.answered for each in users], memory.counts["cached"]) == ([1, 1, 1], 2)
 
 
 def test_an_equal_call_later_is_answered_from_memory() -> None:
@@ -137,7 +137,7 @@ def test_an_equal_call_later_is_answered_from_memory() -> None:
     first, second = session(engine, memory=memory), session(engine, memory=memory)
     (made,) = run(first.complete("summary", **SUMMARY))
     assert run(second.complete("summary", **SUMMARY)) == [made]
-    assert (engine.requests, second.cached) == (1, 1)
+    assert (engine.requests, memory.counts["cached"]) == (1, 1)
 
 
 def test_an_answer_that_an_earlier_attempt_paid_for_is_not_paid_again() -> None:
@@ -147,7 +147,7 @@ def test_an_answer_that_an_earlier_attempt_paid_for_is_not_paid_again() -> None:
     memory.paid = {made.generation_id: made}
     again = session(engine, memory=memory)
     assert run(again.complete("summary", **SUMMARY)) == [made]
-    assert (engine.requests, again.cached) == (0, 0)
+    assert (engine.requests, again.answered) == (0, 1)
 
 
 def test_memory_forgets_the_oldest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_answers_about_items_are_kept_for_all_users() -> None:
     memory = Memory(engine)
     first, second = session(engine, memory=memory), session(engine, memory=memory)
     answers = [run(each.score("prior", "Ronin", item_id="new1"))[0] for each in (first, second)]
-    assert (answers[0], engine.requests, second.cached) == (answers[1], 1, 1)
+    assert (answers[0], engine.requests, memory.counts["cached"]) == (answers[1], 1, 1)
     assert (answers[0].subject_type, answers[0].subject) == ("item", "new1")
 
 
@@ -304,10 +304,7 @@ REPAIRS = [
 
 @pytest.mark.parametrize(("texts", "status", "requests"), REPAIRS)
 def test_a_structured_answer_is_repaired_once(texts: list[str], status: str, requests: int, monkeypatch: Any) -> None:
-    prompt = Prompt(
-        name="g", version=1, task="complete", output=GENRES, sampling=Sampling(max_tokens=9), body="# user\nGenre?\n"
-    )
-    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: prompt)
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: GENRE)
     engine = Clumsy(*texts)
     (answer,) = run(session(engine).complete("g"))
     assert (answer.status, answer.output, engine.requests) == (status, texts[-1], requests)
@@ -319,12 +316,44 @@ def test_a_structured_answer_is_repaired_once(texts: list[str], status: str, req
 
 
 def test_no_room_for_a_repair(monkeypatch: Any) -> None:
-    prompt = Prompt(
-        name="g", version=1, task="complete", output=GENRES, sampling=Sampling(max_tokens=9), body="# user\nGenre?\n"
-    )
-    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: prompt)
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: GENRE)
     (answer,) = run(session(Clumsy("[]", max_model_len=11)).complete("g"))
     assert answer.status == "invalid"
+
+
+def test_no_budget_for_a_repair(monkeypatch: Any) -> None:
+    """It failed, so that it is asked again on the next night; what the first answer cost is counted."""
+    monkeypatch.setattr("jobs.generate.session.load_prompt", lambda name: GENRE)
+    engine = Clumsy("[]")
+    purse = Purse(Budget(tokens=15), 1.0, lambda: 0.0)
+    one = session(engine, memory=Memory(engine, purse))
+    (answer,) = run(one.complete("g"))
+    assert (answer.status, answer.finish_reason) == ("failed", "the shard's budget of 15 tokens is spent")
+    assert (one.settled, purse.tokens) == (False, answer.prompt_tokens + 2)
+
+
+def test_who_does_not_wait_any_longer_takes_nothing_from_others() -> None:
+    """A program may give up a call: it is paid for once and kept, and whoever asks the same gets the answer."""
+    engine, kept = Broken(Reply(), word="never"), list[Generation]()
+    memory = Memory(engine, keep=kept.append)
+    hasty, patient = session(engine, memory=memory), session(engine, memory=memory)
+
+    async def both() -> Generation:
+        hurried = asyncio.create_task(hasty.complete("summary", **SUMMARY))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(patient.complete("summary", **SUMMARY))
+        await asyncio.sleep(0)
+        hurried.cancel()
+        return await waiting
+
+    assert [asyncio.run(both())] == kept
+    assert engine.requests == 1
+
+
+def test_reasons_that_cannot_be_stored() -> None:
+    engine, kept = Broken(RuntimeError("bad \ud83d")), list[Generation]()
+    run(session(engine, memory=Memory(engine, keep=kept.append)).complete("summary", **SUMMARY))
+    assert (kept[0].status, kept[0].finish_reason) == ("failed", "RuntimeError: bad ?")
 
 
 def test_a_choice_is_kept_as_json(monkeypatch: Any) -> None:

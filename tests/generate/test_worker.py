@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.contracts import contract
-from jobs.errors import NotFound, PromptError, StorageError
+from jobs.errors import InputError, NotFound, PromptError, StorageError
 from jobs.generate import __main__ as generate
 from jobs.generate import worker as worker_module
-from jobs.generate.chunks import SCHEMAS
+from jobs.generate.chunks import SCHEMAS, Chunks
 from jobs.generate.context import Context
 from jobs.generate.engine import Engine, Reply
 from jobs.generate.fake_engine import FakeEngine
@@ -62,11 +63,8 @@ def folder(profile: Profile, shard: int = 0) -> Path:
 
 
 def published(profile: Profile) -> list[dict[str, Any]]:
-    """What a night makes of results: all but who was the first to pay for a call."""
-    return [
-        {name: value for name, value in each.items() if name not in ("calls_cached", "calls_refused")}
-        for each in results(profile)
-    ]
+    """What a night makes of results: all but who was beyond the budget."""
+    return [{name: value for name, value in each.items() if name != "calls_refused"} for each in results(profile)]
 
 
 def paid(profile: Profile) -> Counter[str]:
@@ -100,7 +98,7 @@ def test_results_keep_to_the_contract(weight: float, tmp_path: Path) -> None:
     assert {each["user_id"] for each in found} == {each["user_id"] for each in USERS}
     assert worker.counts["users"] == 5
     assert worker.counts["new"] == sum(paid(profile).values())
-    assert worker.counts["cached"] == sum(each["calls_cached"] for each in found)
+    assert worker.counts["new"] + worker.counts["cached"] == sum(each["calls_answered"] for each in found)
     assert worker.counts["fallbacks"] == sum(len(each["fallbacks"]) for each in found)
 
 
@@ -170,6 +168,22 @@ def test_what_cannot_be_written_is_told_and_goes_on_later(tmp_path: Path) -> Non
     assert published(profile) == published(calm)
 
 
+def test_a_write_that_fails_once_loses_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, failures, engines = Chunks._write, [StorageError("503")], [FakeEngine(), FakeEngine()]
+
+    def hiccup(chunks: Chunks, *rows: Any) -> None:
+        if failures:
+            raise failures.pop()
+        real(chunks, *rows)
+
+    monkeypatch.setattr(Chunks, "_write", hiccup)
+    profile = night(tmp_path, {0: people(6)})
+    with pytest.raises(StorageError, match="503"):
+        work(profile, engine=engines[0])
+    work(profile, engine=engines[1])
+    assert sum(engine.requests for engine in engines) == paid(profile).total() == 36
+
+
 def test_a_target_that_is_no_folder_is_told(tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(2)})
     folder(profile).parent.mkdir()
@@ -194,6 +208,10 @@ def test_shards_are_apart_and_a_wrong_one_is_named(tmp_path: Path, monkeypatch: 
     whole = night(tmp_path / "whole", {0: everyone})
     work(whole)
     assert published(profile) == published(whole)
+    shutil.rmtree(folder(profile))
+    monkeypatch.setattr(sys, "argv", [*arguments, "0"])
+    with pytest.raises(InputError, match=f"{RUN_DATE} was done, and publish has taken its results over"):
+        generate.main()
 
 
 def test_an_error_of_ours_is_told_as_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
             }
         ],
         "calls": [call(f"summary of {user}: {words}", user)],
-        "calls_cached": 2,
+        "calls_answered": 3,
         "calls_refused": 0,
         "settled": True,
         "fallbacks": [],

@@ -63,7 +63,7 @@ def test_salvage_keeps_the_answers_of_unpublished_nights_and_clears_them(spark, 
     prepared(profile, NIGHT, [made("a")])
     prepared(profile, NEXT, [made("a"), made("b")])
     assert generations.salvage(spark, profile, str(NIGHT)) == 3
-    assert set(stored(profile).values()) == {("ok", "salvaged")}
+    assert set(stored(profile).values()) == {("ok", "run-1")}
     assert len(stored(profile)) == 2
     assert [folders(f"{profile.work(str(night))}/results") for night in (NIGHT, NEXT)] == [[], []]
     assert generations.salvage(spark, profile, str(NIGHT)) == 0
@@ -75,7 +75,7 @@ def test_salvage_leaves_a_night_alone_that_is_still_going_on(spark, profile) -> 
     prepared(profile, NEXT, [made("a")], run_id="running")
     put_run(profile, "running", NEXT, STARTED, "running")
     for _ in range(2):
-        assert generations.salvage(spark, profile, str(NIGHT)) == 1
+        assert generations.salvage(spark, profile, str(NIGHT)) == 0
     assert folders(f"{profile.work(str(NEXT))}/results") == ["shard=0"]
     assert len(stored(profile)) == 1
     assert generations.salvage(spark, profile, str(NEXT)) == 1, "prepared again"
