@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
@@ -132,8 +133,18 @@ def test_users_that_generate_did_not_finish_stop_the_night(profile, run) -> None
     manifest = prepared(profile, NIGHT, rows)
     prepared(profile, NIGHT, [made("a"), made("b", WORDS)])
     stale = manifest.model_copy(update={"users": 3, "users_changed": 3})
-    with pytest.raises(InputError, match="generate made 2 of 3 users of 2024-05-01; run it again first"):
+    with pytest.raises(InputError, match="generate made 2 of 3 users of 2024-05-01; let it finish, or start"):
         run(stale)
+    assert releases(profile) == []
+
+
+def test_lost_calls_stop_the_night(profile, run) -> None:
+    """Words whose calls are lost are not published: generate makes them anew from what is left."""
+    manifest = prepared(profile, NIGHT, [made("a"), made("b")])
+    (calls,) = Path(f"{profile.work(str(NIGHT))}/results/shard=0").glob("calls-*")
+    calls.write_bytes(calls.read_bytes()[:-9])
+    with pytest.raises(InputError, match="1 files of calls are not what generate wrote for 2024-05-01; run it again first"):
+        run(manifest)
     assert releases(profile) == []
 
 
