@@ -16,6 +16,8 @@ from jobs.contracts import contract
 from jobs.errors import StorageError
 from jobs.profile import Profile
 
+TRIES = 5  # of a commit
+
 
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
     """Arrow's file system for a folder or URI, and the path within it."""
@@ -106,13 +108,27 @@ def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
-    """Add rows to a ledger in one commit; with `key`, rows that have the first row's key are replaced."""
-    from deltalake import write_deltalake
+    """Add rows to a ledger in one commit; with `key`, rows that have the first row's key are replaced.
+
+    delta-rs itself gives way to others who write at the same time, but for who creates the table or adds columns to it.
+    """
+    from deltalake.exceptions import CommitFailedError
 
     data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
     path = delta_uri(profile.table(table))
-    if key and table_exists(path):
-        value = str(rows[0][key]).replace("'", "''")
+    for left in reversed(range(TRIES)):
+        try:
+            return _put(path, data, (key, str(rows[0][key])) if key else None)
+        except CommitFailedError:
+            if not left:
+                raise
+
+
+def _put(path: str, data: pa.Table, replaced: tuple[str, str] | None) -> None:
+    from deltalake import write_deltalake
+
+    if replaced and table_exists(path):
+        key, value = replaced[0], replaced[1].replace("'", "''")
         write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'", schema_mode="merge")
     else:
         write_deltalake(path, data, mode="append", schema_mode="merge")
