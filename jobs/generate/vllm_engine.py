@@ -104,34 +104,39 @@ class VllmEngine:
         )
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
-        """Reads the prefix from the cache; computes it anew where a cached block reaches into the continuation."""
-        warmed = await self._warm(prompt)
+        """Reads the prefix from the cache. Where a cached block ends with the prompt, the first token's likelihood comes from
+        a step of its own; where one reaches into the continuation, everything is computed anew."""
+        beside = await self._warm(prompt)  # tokens that are computed for this score by other requests
         output = await self._submit(prompt + continuation, self._scoring(cached=True))
-        if not isinstance(output, Reply) and (output.num_cached_tokens or 0) >= len(prompt):
+        if not isinstance(output, Reply) and (output.num_cached_tokens or 0) > len(prompt):
             output = await self._submit(prompt + continuation, self._scoring(cached=False))
         if isinstance(output, Reply):
             return output
-        positions = range(len(prompt), len(prompt) + len(continuation))
-        nats = sum(output.prompt_logprobs[place][token].logprob for place, token in zip(positions, continuation, strict=True))
+        nats = [output.prompt_logprobs[len(prompt) + place][token].logprob for place, token in enumerate(continuation) if place]
+        if output.num_cached_tokens == len(prompt):
+            first = await self._submit(prompt, self._one_step([continuation[0]]))
+            if isinstance(first, Reply):
+                return first
+            beside += len(prompt) - (first.num_cached_tokens or 0)
+            nats.append(first.outputs[0].logprobs[0][continuation[0]].logprob)
+        elif continuation:
+            nats.append(output.prompt_logprobs[len(prompt)][continuation[0]].logprob)
         return Reply(
-            nats=nats,
+            nats=sum(nats),
             finish_reason=output.outputs[0].finish_reason,
             prompt_tokens=len(prompt) + len(continuation),
-            cached_tokens=max(0, (output.num_cached_tokens or 0) - warmed),
+            cached_tokens=max(0, (output.num_cached_tokens or 0) - beside),
             output_tokens=1,
         )
 
     async def choose(self, prompt: tuple[int, ...], labels: tuple[str, ...]) -> Reply:
-        from vllm import SamplingParams
-
         tokens = [self.encode_text(label) for label in labels]
         if long := [label for label, ids in zip(labels, tokens, strict=True) if len(ids) != 1]:
             return Reply(error=f"labels must be one token each; {long[0]!r} is not")
         ids = [token for (token,) in tokens]
         if len(set(ids)) < len(ids):
             return Reply(error=f"labels must differ as tokens: {', '.join(labels)}")
-        one_step = SamplingParams(temperature=0, max_tokens=1, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False)
-        output = await self._submit(prompt, one_step)
+        output = await self._submit(prompt, self._one_step(ids))
         if isinstance(output, Reply):
             return output
         (answer,) = output.outputs
@@ -169,6 +174,11 @@ class VllmEngine:
         return SamplingParams(
             temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=not cached
         )
+
+    def _one_step(self, ids: list[int]) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(temperature=0, max_tokens=1, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False)
 
     async def _submit(self, tokens: tuple[int, ...], params: Any) -> Any:
         """Add one request and wait for it; a request that vLLM refuses is a Reply with its error."""
