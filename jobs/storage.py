@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.contracts import contract
@@ -17,6 +18,7 @@ from jobs.errors import StorageError
 from jobs.profile import Profile
 
 TRIES = 5  # of a commit
+READ = 1 << 20  # bytes of a column at a time
 
 
 def filesystem(path: str) -> tuple[fs.FileSystem, str]:
@@ -34,6 +36,13 @@ def parquet(path: str) -> ds.Dataset:
     """
     files, place = filesystem(path)
     return ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
+
+
+def batches(data: ds.Dataset, rows: int) -> Iterator[pa.RecordBatch]:
+    """So many rows at a time; no more than those are decoded, however large a file's row groups are."""
+    for path in data.files:
+        with data.filesystem.open_input_file(path) as stream:
+            yield from pq.ParquetFile(stream, buffer_size=READ, pre_buffer=False).iter_batches(batch_size=rows)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.storage import parquet
+from jobs.storage import batches, parquet
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
@@ -164,7 +164,7 @@ class Worker:
         return await personalize(user, session, self.profile)
 
     def _windows(self) -> Iterator[list[Context]]:
-        for batch in self.contexts.to_batches(batch_size=WINDOW, fragment_readahead=1, batch_readahead=1):
+        for batch in batches(self.contexts, WINDOW):
             yield [Context.from_row(row) for row in batch.to_pylist()]
 
     @property
