@@ -29,9 +29,6 @@ class Rehearsal(Session):
         self.asked.append(request)
         return self._had(request) or unanswered(request, "failed", None)
 
-    def _had(self, request: Request) -> Generation | None:
-        return self._known.get(request.id) or self._memory.paid.get(request.id)
-
     @property
     def new(self) -> list[Request]:
         """The requests without a known answer, each once."""

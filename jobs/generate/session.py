@@ -112,11 +112,17 @@ class Session:
     async def _ask(self, request: Request) -> Generation:
         if self._quarantined is not None:
             return unanswered(request, "failed", self._quarantined)
-        self.answered += 1
-        if request.id in self._known or request.id in self._memory.paid:
+        answer = self._had(request)
+        if answer:
             self._memory.counts["cached"] += 1
-            return self._known.get(request.id) or self._memory.paid[request.id]
-        return await asyncio.shield(self._memory.join(request.id, lambda: self._pay(request)))
+        else:
+            answer = await asyncio.shield(self._memory.join(request.id, lambda: self._pay(request)))
+        self.answered += answer.status != "refused"
+        return answer
+
+    def _had(self, request: Request) -> Generation | None:
+        """An answer of an earlier night, or of an earlier attempt at this one."""
+        return self._known.get(request.id) or self._memory.paid.get(request.id)
 
     async def _pay(self, request: Request) -> Generation:
         """Send a request within the budget, once more where a structured answer is not valid, and record the answer."""

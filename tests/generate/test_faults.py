@@ -232,6 +232,7 @@ def test_who_is_beyond_the_budget_gets_templates(budget: dict[str, Any], spent: 
     paid_for = calls(profile)
     assert len(found) == USERS
     assert worker.counts["refused"] == sum(each["calls_refused"] for each in found) == USERS * CALLS - len(paid_for) > 0
+    assert sum(each["calls_answered"] for each in found) == len(paid_for) + worker.counts["cached"], "a refusal is no answer"
     assert len(paid_for) <= budget.get("calls", 1000)
     assert sum(call["prompt_tokens"] + call["output_tokens"] for call in paid_for) <= budget.get("tokens", 10**9)
     refused = [each for each in found if each["calls_refused"]]
