@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+OF_THE_RUN = ("run_id", "run_date")  # columns of `generations` that are not the call's: who paid, and when
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")  # a full snapshot each night
 LEDGERS = ("generations", "validations", "runs", "releases")  # grow by rows, read as they stand
 

@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from jobs.contracts import contract
+from jobs.contracts import OF_THE_RUN, contract
 from jobs.manifest import DECODE_COST, FILE, Past
 from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
@@ -17,8 +17,7 @@ from jobs.storage import folders, read_json, read_rows, remove, table_exists
 NIGHTS = 10  # past ones that tell how fast the model is
 ENOUGH = 20  # calls of a night that tells it
 PER_SUBJECT = 200  # newest answers that travel with a context
-NOT_THE_ANSWER = ("run_id", "run_date")
-ANSWER = tuple(name for name in contract("generations").names if name not in NOT_THE_ANSWER)
+ANSWER = tuple(name for name in contract("generations").names if name not in OF_THE_RUN)
 
 
 def committed(spark: SparkSession, profile: Profile, run_date: str, kind: str) -> tuple[DataFrame, int]:
@@ -27,7 +26,7 @@ def committed(spark: SparkSession, profile: Profile, run_date: str, kind: str) -
     Files are named by the sha256 of their bytes (jobs.generate.chunks): what is not what its name says is left out.
     """
     path = f"{profile.work(run_date)}/results"
-    schema = (contract("results").spark() if kind == "users" else contract("generations").spark(NOT_THE_ANSWER)).toNullable()
+    schema = (contract("results").spark() if kind == "users" else contract("generations").spark(OF_THE_RUN)).toNullable()
     if not folders(path):
         return spark.createDataFrame([], schema), 0
     files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("pathGlobFilter", f"{kind}-*.parquet")

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from jobs.contracts import contract
+from jobs.contracts import OF_THE_RUN, contract
 from jobs.generate.calls import UNPAID
 from jobs.generate.context import Generation
 from jobs.generate.session import SHARED
 from jobs.profile import Night
 from jobs.storage import filesystem, storage
 
-SCHEMAS = {"calls": contract("generations").arrow(without=("run_id", "run_date")), "users": contract("results").arrow()}
+SCHEMAS = {"calls": contract("generations").arrow(without=OF_THE_RUN), "users": contract("results").arrow()}
 
 
 @dataclass
@@ -61,18 +61,21 @@ class Chunks:
         done = Done()
         with storage(self._folder):
             self._files.create_dir(self._folder, recursive=True)
-            for entry in self._files.get_file_info(fs.FileSelector(self._folder)):
-                if entry.base_name.endswith(".part"):  # of a write that failed
-                    self._files.delete_file(entry.path)
-            torn = {path for kind in SCHEMAS for path in self._paths(kind) if not self._whole(path)}
+            paths = [entry.path for entry in self._files.get_file_info(fs.FileSelector(self._folder))]
+            for path in paths:
+                if path.endswith(".part"):  # of a write that failed
+                    self._files.delete_file(path)
+            users, calls = ([path for path in paths if _is(kind, path)] for kind in ("users", "calls"))
+            torn = [path for path in users + calls if not self._whole(path)]
             done.torn = len(torn)
-            for path in torn | set(self._paths("users") if any("/calls-" in path for path in torn) else ()):
+            aside = {*torn, *(users if set(torn) & set(calls) else ())}
+            for path in aside:
                 self._files.move(path, f"{path}.torn")
-            for path in self._paths("users"):
+            for path in sorted({*users} - aside):
                 table = self._read(path, ["user_id", "context_hash"])
                 done.users |= set(zip(table["user_id"].to_pylist(), table["context_hash"].to_pylist(), strict=True))
             served, others = {user for user, _ in done.users}, 0
-            for path in self._paths("calls"):
+            for path in sorted({*calls} - aside):
                 for row in self._read(path).to_pylist():
                     done.calls += row["status"] != "too_long"  # which was never sent
                     done.tokens += row["prompt_tokens"] + row["output_tokens"]
@@ -81,11 +84,6 @@ class Chunks:
                     if row["status"] not in UNPAID and not (other and others > SHARED):
                         done.paid[row["generation_id"]] = Generation(**row)
         return done
-
-    def _paths(self, kind: str) -> list[str]:
-        found = self._files.get_file_info(fs.FileSelector(self._folder))
-        names = [entry for entry in found if entry.type == fs.FileType.File and entry.base_name.endswith(".parquet")]
-        return sorted(entry.path for entry in names if entry.base_name.startswith(f"{kind}-"))
 
     def _whole(self, path: str) -> bool:
         with self._files.open_input_file(path) as stream:
@@ -135,6 +133,11 @@ class Chunks:
             with self._files.open_output_stream(part) as stream:
                 stream.write(content)
             self._files.move(part, f"{self._folder}/{name_of(kind, content)}")
+
+
+def _is(kind: str, path: str) -> bool:
+    name = path.rsplit("/", 1)[1]
+    return name.startswith(f"{kind}-") and name.endswith(".parquet")
 
 
 def name_of(kind: str, content: bytes) -> str:

@@ -104,17 +104,14 @@ class OpenAIEngine:
         async with self._places:
             try:
                 answer = await self._client.completions.create(model=self._serves, prompt=list(prompt), **asked)
-            except APITimeoutError as error:  # it may well be the request
-                raise EngineDown(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
-            except APIConnectionError as error:
-                raise EngineAway(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
-            except APIStatusError as error:
-                if error.status_code in NOT_THE_REQUEST or error.status_code > 500:
-                    raise EngineAway(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
-                if error.status_code == 500:
-                    raise EngineDown(f"{self._endpoint.url}: {type(error).__name__}: {error}") from error
+            except (APIConnectionError, APIStatusError) as error:
+                status, said = getattr(error, "status_code", None), f"{self._endpoint.url}: {type(error).__name__}: {error}"
+                if isinstance(error, APITimeoutError) or status == 500:  # it may well be the request
+                    raise EngineDown(said) from error
+                if status is None or status in NOT_THE_REQUEST or status > 500:
+                    raise EngineAway(said) from error
                 self.beats += 1
-                return Reply(prompt_tokens=len(prompt), error=f"{error.status_code}: {error.message}")
+                return Reply(prompt_tokens=len(prompt), error=f"{status}: {error.message}")
         self.beats += 1
         return answer
 

@@ -112,17 +112,17 @@ class VllmEngine:
             output = await self._submit(prompt + continuation, self._scoring(cached=False))
         if isinstance(output, Reply):
             return output
-        nats = [output.prompt_logprobs[len(prompt) + place][token].logprob for place, token in enumerate(continuation) if place]
-        if output.num_cached_tokens == len(prompt):
+        ends = output.num_cached_tokens == len(prompt)  # then what the prompt's last token leads to was not computed
+        steps = [(len(prompt) + place, token) for place, token in enumerate(continuation)][ends:]
+        nats = sum(output.prompt_logprobs[place][token].logprob for place, token in steps)
+        if ends:
             first = await self._submit(prompt, self._one_step([continuation[0]]))
             if isinstance(first, Reply):
                 return first
             beside += len(prompt) - (first.num_cached_tokens or 0)
-            nats.append(first.outputs[0].logprobs[0][continuation[0]].logprob)
-        elif continuation:
-            nats.append(output.prompt_logprobs[len(prompt)][continuation[0]].logprob)
+            nats += first.outputs[0].logprobs[0][continuation[0]].logprob
         return Reply(
-            nats=sum(nats),
+            nats=nats,
             finish_reason=output.outputs[0].finish_reason,
             prompt_tokens=len(prompt) + len(continuation),
             cached_tokens=max(0, (output.num_cached_tokens or 0) - beside),

@@ -204,10 +204,8 @@ class Night:
             "rows_rejected": manifest.rows_rejected,
         }
         about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
-        workers = {
-            "workers": sum(shard["seconds"] for shard in self.shards)
-        }  # of all shards: what `plan` learns a worker's speed from
-        times = {"ended_at": self.now(), "stage_seconds": list((self.seconds() | workers).items())}
+        workers = sum(shard["seconds"] for shard in self.shards)  # what `plan` learns the speed of one from
+        times = {"ended_at": self.now(), "stage_seconds": list((self.seconds() | {"workers": workers}).items())}
         put_run(
             self.profile, manifest.run_id, manifest.run_date, self.started_at, status,
             **about, **self.columns, **times, **columns,

@@ -31,7 +31,7 @@ from jobs.generate.context import Context
 from jobs.generate.rehearsal import distinct_tokens
 from jobs.generate.session import Session
 from jobs.generate.tokens import Tokenizer
-from jobs.home import home
+from jobs.home import REPOSITORY, home
 from jobs.profile import Model, load_profile
 from jobs.prompts import Message, Prompt, Sampling
 
@@ -57,6 +57,7 @@ PROMPTS = {
     ),
 }
 BATCH = 8  # of transformers
+Call = tuple[str, tuple[int, ...], tuple[int, ...]]  # prompt's name, its tokens, the continuation to score
 
 
 def main() -> None:
@@ -80,8 +81,9 @@ def compare(systems: list[str], users: int, cache_users: int, repeat: int) -> No
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(repeat):
         for system in systems:
-            runs[system].append(alone(system, users, cache_users))
-            print(f"  {system}: {runs[system][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+            told = alone(system, users, cache_users)
+            runs[system].append(told)
+            print(f"  {system}: {told['seconds']:.1f} s, {told['computed']:.0f} tokens computed", file=sys.stderr, flush=True)
     found = {system: {name: median(each[name] for each in made) for name in made[0]} for system, made in runs.items()}
     slowest = max(each["seconds"] for each in found.values())
     print(f"{users} users, a cache for {cache_users}, median of {repeat}")
@@ -111,14 +113,16 @@ def measure(system: str, users: int, cache_users: int, changed: Mapping[str, Any
     """One run of one system, some of vLLM's options `changed`: seconds, prompt tokens computed, cached, and to be computed."""
     model = load_profile().model
     people = sample(users)
-    asked = {user.user_id: prompts(user, Tokenizer(model)) for user in people}
-    flat = [tokens + tail for calls in asked.values() for _, tokens, tail in calls]
-    room = distinct_tokens(flat) / users + WRITTEN * (1 + EXPLAINED)
+    tokenizer = Tokenizer(model)
+    asked = [call for user in people for call in prompts(user, tokenizer)]
+    flat = [tokens + tail for _, tokens, tail in asked]
+    distinct = distinct_tokens(flat)
+    room = distinct / users + WRITTEN * (1 + EXPLAINED)
     options = model.options | changed
     block = int(options["block_size"])
     options |= {"num_gpu_blocks_override": int(cache_users * room / block) + 8}
     told = SYSTEMS[system](people, asked, model.model_copy(update={"options": options}))
-    return {"distinct": distinct_tokens(flat), "in blocks": in_blocks(flat, block), **told}
+    return {"distinct": distinct, "in blocks": in_blocks(flat, block), **told}
 
 
 def in_blocks(prompts: list[tuple[int, ...]], block: int) -> int:
@@ -166,8 +170,8 @@ def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str
     return Context.from_row(about | {"history": history, "facts": [], "candidates": offered, "known": []})
 
 
-def prompts(user: Context, tokenizer: Tokenizer) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
-    """Every call about a user: prompt's name, its tokens, the continuation to score."""
+def prompts(user: Context, tokenizer: Tokenizer) -> list[Call]:
+    """Every call about a user."""
 
     def rendered(name: str, **variables: Any) -> tuple[int, ...]:
         messages: tuple[Message, ...] = PROMPTS[name].render(history=user.history, **variables)
@@ -178,7 +182,7 @@ def prompts(user: Context, tokenizer: Tokenizer) -> list[tuple[str, tuple[int, .
     return calls + [("why", rendered("why", title=item.title), ()) for item in user.candidates[:EXPLAINED]]
 
 
-def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+def with_worker(people: list[Context], asked: list[Call], model: Model) -> dict[str, float]:
     """Nocturne's worker, files and all."""
     import asyncio
 
@@ -232,45 +236,41 @@ def with_worker(people: list[Context], asked: Any, model: Model) -> dict[str, fl
         return watch.told(time.perf_counter() - start)
 
 
-def with_phases(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+def with_phases(people: list[Context], asked: list[Call], model: Model) -> dict[str, float]:
     """`LLM.generate` with all users' descriptions, then all scores, then all explanations."""
-    calls = [call for name in PROMPTS for calls in asked.values() for call in calls if call[0] == name]
-    return lists(model.model_dump_json(), [batch(calls, name) for name in PROMPTS])
+    return lists(model.model_dump_json(), [batch([call for call in asked if call[0] == name]) for name in PROMPTS])
 
 
-def with_spark(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+def with_spark(people: list[Context], asked: list[Call], model: Model) -> dict[str, float]:
     """A barrier task of Spark's `mapInArrow`: one list of all calls, user by user, as if none needed another's answer."""
+    spark = str(home() / "envs" / "spark" / "bin" / "python")
+    return elsewhere(spark, "map_in_arrow.py", asked, model, PYSPARK_PYTHON=sys.executable, PYTHONPATH=str(REPOSITORY))
+
+
+def with_ray(people: list[Context], asked: list[Call], model: Model) -> dict[str, float]:
+    """Ray Data's LLM batches: one list of all calls, user by user."""
+    path = f"{REPOSITORY}:{home() / 'envs' / 'bench'}"
+    return {"computed": math.nan, "cached": math.nan} | elsewhere(sys.executable, "ray_data.py", asked, model, PYTHONPATH=path)
+
+
+def elsewhere(python: str, script: str, asked: list[Call], model: Model, **environment: str) -> dict[str, float]:
+    """What a script beside this one tells in its last line, given the calls and the model."""
     import pyarrow.parquet as pq
 
-    script = Path(__file__).with_name("map_in_arrow.py")
-    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(script.parent.parent.parent)}
     with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(batch([call for calls in asked.values() for call in calls]), f"{folder}/prompts.parquet")
-        command = [str(home() / "envs" / "spark" / "bin" / "python"), str(script), folder, model.model_dump_json()]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+        prompts = f"{folder}/prompts.parquet"
+        pq.write_table(batch(asked), prompts)
+        command = [python, str(Path(__file__).with_name(script)), prompts, model.model_dump_json()]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=os.environ | environment)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def with_ray(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
-    """Ray Data's LLM batches: one list of all calls, user by user."""
-    import pyarrow.parquet as pq
-
-    script = Path(__file__).with_name("ray_data.py")
-    environment = os.environ | {"PYTHONPATH": f"{script.parent.parent.parent}:{home() / 'envs' / 'bench'}"}
-    with tempfile.TemporaryDirectory() as folder:
-        pq.write_table(batch([call for calls in asked.values() for call in calls]), f"{folder}/prompts.parquet")
-        command = [sys.executable, str(script), f"{folder}/prompts.parquet", model.model_dump_json()]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
-    return {"computed": math.nan, "cached": math.nan, **json.loads(done.stdout.splitlines()[-1])}
-
-
-def batch(calls: list[tuple[str, tuple[int, ...], tuple[int, ...]]], name: str | None = None) -> Any:
-    """Calls (of one name) as an Arrow table: whether it is a score, and its tokens."""
+def batch(calls: list[Call]) -> Any:
+    """Calls as an Arrow table: whether it is a score, and its tokens."""
     import pyarrow as pa
 
-    chosen = [call for call in calls if name in (None, call[0])]
-    tokens = [[*prompt, *tail] for _, prompt, tail in chosen]
-    return pa.table({"score": [bool(tail) for _, _, tail in chosen], "tokens": tokens})
+    tokens = [[*prompt, *tail] for _, prompt, tail in calls]
+    return pa.table({"score": [bool(tail) for _, _, tail in calls], "tokens": tokens})
 
 
 def lists(model: str, batches: Iterable[Any]) -> dict[str, float]:
@@ -293,7 +293,7 @@ def lists(model: str, batches: Iterable[Any]) -> dict[str, float]:
     return watch.told(time.perf_counter() - start)
 
 
-def with_transformers(people: list[Context], asked: Any, model: Model) -> dict[str, float]:
+def with_transformers(people: list[Context], asked: list[Call], model: Model) -> dict[str, float]:
     """`generate` in batches, padded on the left; scores by forward passes over whole prompts."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -301,7 +301,7 @@ def with_transformers(people: list[Context], asked: Any, model: Model) -> dict[s
     loaded = AutoModelForCausalLM.from_pretrained(model.location, dtype=torch.bfloat16).eval()
     start, computed = time.perf_counter(), 0
     for name in PROMPTS:
-        lists = [list(tokens + tail) for calls in asked.values() for kind, tokens, tail in calls if kind == name]
+        lists = [list(tokens + tail) for kind, tokens, tail in asked if kind == name]
         for place in range(0, len(lists), BATCH):
             batch = lists[place : place + BATCH]
             longest = max(map(len, batch))

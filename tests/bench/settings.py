@@ -14,7 +14,7 @@ CHANGES: dict[str, tuple[dict[str, object], dict[str, str]]] = {
     "block_size 128": ({"block_size": 128}, {}),
     "max_num_seqs 8": ({"max_num_seqs": 8}, {}),
     "max_num_seqs 16": ({"max_num_seqs": 16}, {}),
-    "max_num_seqs 64": ({"max_num_seqs": 64}, {}),
+    "max_num_seqs 256": ({"max_num_seqs": 256}, {}),
     "max_num_batched_tokens 512": ({"max_num_batched_tokens": 512}, {}),
     "max_num_batched_tokens 1024": ({"max_num_batched_tokens": 1024}, {}),
     "max_num_batched_tokens 4096": ({"max_num_batched_tokens": 4096}, {}),

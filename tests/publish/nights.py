@@ -12,8 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.contracts import PUBLISHED, contract
-from jobs.generations import NOT_THE_ANSWER
+from jobs.contracts import OF_THE_RUN, PUBLISHED, contract
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.releases import Release, publish
@@ -123,7 +122,7 @@ def prepared(
     _parquet(f"{work}/contexts/shard=0", loose("contexts", ("shard",)), contexts)
     _parquet(f"{work}/results/shard=0", loose("results"), rows, "users")
     calls = [call for row in rows for call in row["calls"]]
-    _parquet(f"{work}/results/shard=0", loose("generations", NOT_THE_ANSWER), calls, "calls")
+    _parquet(f"{work}/results/shard=0", loose("generations", OF_THE_RUN), calls, "calls")
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))
     write_json(f"{work}/generate/0.json", {"seconds": 7.0, "predicted": {"calls": 3.0}})
