@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from jobs.generate.engine import EngineDown, Reply
@@ -74,7 +75,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        process.kill()  # asked to stop it waits for its clients' connections
+        family = [*psutil.Process(process.pid).children(recursive=True), process]  # its engine would outlive it
+        for member in family:
+            member.kill()  # asked to stop it waits for its clients' connections
         process.wait()
 
 
