@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OF_THE_RUN = ("run_id", "run_date")  # columns of `generations` that are not the call's: who paid, and when
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")  # a full snapshot each night
-LEDGERS = ("generations", "validations", "runs", "releases")  # grow by rows, read as they stand
+LEDGERS = ("generations", "validations", "runs", "releases", "evaluations")  # grow by rows, read as they stand
 
 ARROW = {
     "string": pa.string(),
@@ -138,8 +138,10 @@ def tables() -> list[str]:
 
 
 def _resolve(column: SchemaProperty) -> SchemaProperty:
-    """`column` with every `rowsOf` replaced by the columns of that table."""
+    """`column` with every `rowsOf` replaced by the columns of that table, and every `columnOf` by that table's column."""
     custom = {each.property: each.value for each in column.customProperties or ()}
+    if "columnOf" in custom:
+        return next(each for each in contract(str(custom["columnOf"])).columns if each.name == column.name)
     update: dict[str, Any] = {}
     if "rowsOf" in custom:
         without = custom.get("without") or []

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import date
 
 from pydantic import BaseModel
 
+from jobs.contracts import PUBLISHED, contract
 from jobs.errors import InputError, NotFound
 from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
 
 FILE = "manifest.json"
+PREPARE = 2  # version of its facts and candidates: raised when the same log gives others, so that nobody keeps the old ones
 DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
 
 
@@ -92,6 +96,9 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
 
 
 def made_with(profile: Profile, model: str | None) -> dict[str, str]:
-    """Digests of what a user's outputs depend on beside the data: the profile, each prompt and, where known, the model."""
+    """Digests of what a user's outputs depend on beside the data: code, contracts, profile, each prompt and, where known, the
+    model."""
+    columns = json.dumps([contract(name).json() for name in PUBLISHED])
+    code = {"jobs/prepare": str(PREPARE), "schemas": hashlib.sha256(columns.encode()).hexdigest()}
     prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
-    return {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})
+    return code | {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})

@@ -28,6 +28,12 @@ def _known_place(path: str) -> str:
     return path
 
 
+def _repeat(rule: int | str) -> int | str:
+    if rule in ("never", "always") or (isinstance(rule, int) and rule >= 1):
+        return rule
+    raise ValueError('"never", "always" or a number of days from 1 is needed')
+
+
 Name = Annotated[str, Field(min_length=1)]
 Place = Annotated[str, Field(min_length=1), AfterValidator(_known_place)]  # a path or URI; see `resolve`
 Count = Annotated[int, Field(ge=1)]
@@ -148,7 +154,7 @@ class Night(Table):
     stall_seconds: Annotated[float, Field(gt=0)] = 600.0  # without any progress of the engine end a worker
     budget: Budget = Budget()
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches
-    allow_consumed: bool = False
+    repeat: Annotated[int | str, AfterValidator(_repeat)] = "never"  # or "always", or days until what was had may come again
     model_weight: Annotated[float, Field(ge=0)] = 0.0  # of the model's standardized score; 0: lists say `retrieval`
 
     @model_validator(mode="after")
@@ -159,6 +165,14 @@ class Night(Table):
 
 
 SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says
+
+
+class Evaluation(Table):
+    """How lists are judged on held-out events."""
+
+    users: Count = 20_000  # a sample of at most so many; every method learns from their events alone
+    min_events: Count = 5  # of users and items, in the split leave_one_out, as published figures have it
+    groups: Count = 10  # of users by the time of their held-out event, in the split temporal
 
 
 class Storage(Table):
@@ -193,6 +207,7 @@ class Content(Table):
     storage: Storage = Storage()
     runtime: Runtime = Runtime()
     gates: Gates = Gates()
+    evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
     def tries_fit(self) -> Self:

@@ -182,7 +182,7 @@ def test_where_the_model_is(tmp_path, monkeypatch, model, expected):
         ({"night": {"list_length": 7}}, False),
         ({"night": {"history_length": 7}}, False),
         ({"night": {"candidates": 17}}, False),
-        ({"night": {"allow_consumed": True}}, False),
+        ({"night": {"repeat": "always"}}, False),
         ({"night": {"experiment_holdout": 0.5}}, False),
         ({"events": {"positive": "value > 3"}}, False),
         ({"events": {"time_unit": "s"}}, False),

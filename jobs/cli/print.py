@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 console = Console(highlight=False, soft_wrap=False)
 CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
+METRICS = ("ndcg@10", "recall@10", "mrr@10", "coverage@20")  # of an evaluation, for people
 MOST_ROWS = 1000
 
 
@@ -126,6 +127,31 @@ def plan(told: dict[str, Any]) -> None:
     table(["", "what the night would do (95% interval)"], [[name, value] for name, value in facts.items()])
 
 
+def evaluation(rows: list[dict[str, Any]]) -> None:
+    """Figures of one evaluation: a table a split, ours against each other method, and ours by segment."""
+    for split in dict.fromkeys(row["split"] for row in rows):
+        _split(split, [row for row in rows if row["split"] == split])
+
+
+def _split(split: str, rows: list[dict[str, Any]]) -> None:
+    every = {(row["method"], row["metric"], row["against"]): row for row in rows if row["segment"] == "all"}
+    methods = list(dict.fromkeys(method for method, _, _ in every))
+    cells = [[each, *[_figure(every[each, metric, None]) for metric in METRICS]] for each in methods]
+    title = f"{split}, {rows[0]['n_users']} users (95% intervals)"
+    table(["method", *METRICS], cells, title)
+    for other in methods[1:]:
+        line(f"ours - {other}: ndcg@10 {_figure(every['ours', 'ndcg@10', other], '+')}")
+    for row in rows:
+        if (row["method"], row["metric"], row["against"]) == ("ours", "ndcg@10", None) and row["segment"] != "all":
+            line(f"ours, {row['segment']}: ndcg@10 {_figure(row)}, {row['n_users']} users")
+
+
+def _figure(row: dict[str, Any], sign: str = "") -> str:
+    if row["low"] is None:
+        return f"{row['value']:{sign}.3f}"
+    return f"{row['value']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+
+
 def _predicted(row: dict[str, Any]) -> str | None:
     """The prediction beside what it came to."""
     told = dict(row.get("predicted") or ())
@@ -201,8 +227,8 @@ def user(page: UserPage) -> None:
         console.print(plain(f"  {row['rank']:>3}. {row['title']}"), style="bold", end="")
         line(f"  (score {row['score']:.3g}{model})")
         line(f"       {row['explanation']}  [{row['explained_by']}]")
-        if row["evidence"]:
-            line(f"       from {_cited(row['evidence'], page.events)}")
+        if row["contributions"]:
+            line(f"       from {_carried(row['contributions'], page.events)}")
 
 
 def _sources(page: UserPage) -> str:
@@ -214,6 +240,16 @@ def _cited(evidence: list[str], events: dict[str, dict[str, Any]]) -> str:
     known = [events[name] for name in evidence if name in events]
     more = f" and {len(evidence) - 3} more" if len(evidence) > 3 else ""
     return "; ".join(f"{event['title']} ({event['time']:%Y-%m-%d})" for event in known[:3]) + more
+
+
+def _carried(contributions: list[dict[str, Any]], events: dict[str, dict[str, Any]]) -> str:
+    """Titles and days of the first three events behind a retrieval score, and how much of it each is."""
+    told = []
+    for part in contributions[:3]:
+        event = events.get(part["event_id"])
+        named = f"{event['title']} ({event['time']:%Y-%m-%d})" if event else "what is popular lately"
+        told.append(f"{named} {part['amount']:.3g}")
+    return "; ".join(told) + (f" and {len(contributions) - 3} more" if len(contributions) > 3 else "")
 
 
 def item(page: ItemPage) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+SUPPORT = 5  # events that a text may name
+
 
 @dataclass(frozen=True)
 class Event:
@@ -37,8 +39,17 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """A part of a candidate's retrieval score, and the user's event behind it, if there is one."""
+
+    source: str
+    event_id: str | None
+    amount: float
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """An item worth ranking, with the ids of the events that brought it."""
+    """An item worth ranking, with what its score is made of, largest first."""
 
     item_id: str
     title: str
@@ -48,7 +59,12 @@ class Candidate:
     retrieval_rank: int
     retrieval_score: float
     source: str
-    support: tuple[str, ...]
+    contributions: tuple[Contribution, ...]
+
+    @cached_property
+    def events(self) -> tuple[str, ...]:
+        """Ids of the events that brought it, strongest first."""
+        return tuple(dict.fromkeys(each.event_id for each in self.contributions if each.event_id))
 
 
 @dataclass(frozen=True)
@@ -87,19 +103,29 @@ class Context:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Context:
         """A context from a Parquet row."""
-        parts = {"history": Event, "facts": Fact, "candidates": Candidate, "known": Generation}
-        nested = {name: tuple(_build(kind, part) for part in row[name]) for name, kind in parts.items()}
-        return cls(**(row | nested))
+        return _build(cls, row)
 
     @cached_property
     def events(self) -> dict[str, Event]:
         """The history by event id."""
         return {event.event_id: event for event in self.history}
 
+    def support(self, item: Candidate) -> list[str]:
+        """Ids of the events behind a candidate that a text may name: the strongest, none disliked."""
+        return [name for name in item.events if not self.events[name].negative][:SUPPORT]
+
     def labels(self, kind: str, most: int) -> list[str]:
         """Labels of the strongest facts of one kind."""
         return [fact.label for fact in self.facts if fact.kind == kind][:most]
 
 
+PARTS = {"history": Event, "facts": Fact, "candidates": Candidate, "known": Generation, "contributions": Contribution}
+
+
 def _build(kind: type[Any], part: dict[str, Any]) -> Any:
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in part.items()})
+    def value(name: str, found: Any) -> Any:
+        if not isinstance(found, list):
+            return found
+        return tuple(_build(PARTS[name], each) for each in found) if name in PARTS else tuple(found)
+
+    return kind(**{name: value(name, found) for name, found in part.items()})

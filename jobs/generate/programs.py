@@ -42,14 +42,14 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
     ranked = rank(user.candidates, scores, night.model_weight, user.experiment_group, night.list_length)
     told = await asyncio.gather(*[explain(user, ask, each.item, noun, each.rank <= night.explanations) for each in ranked])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
-    cited = [each["evidence"] for each in (*interests, *dislikes)] + [list(each.item.support) for each in ranked]
+    cited = [each["evidence"] for each in (*interests, *dislikes)] + [each.item.events for each in ranked]
     return {
         "user_id": user.user_id,
         "context_hash": user.context_hash,
         "summary": summary.row("summary")
         | {"interests": interests, "dislikes": dislikes, "n_events": user.n_events, "cold": user.cold},
         "rankings": [each.row() for each in ranked],
-        "explanations": [_explanation_row(each, words) for each, words in zip(ranked, told, strict=True)],
+        "explanations": [_explanation_row(user, each, words) for each, words in zip(ranked, told, strict=True)],
         "evidence": [_evidence_row(user.events[name]) for name in dict.fromkeys(chain.from_iterable(cited))],
         "calls_answered": ask.answered,
         "calls_refused": ask.refused,
@@ -89,8 +89,9 @@ async def score(user: Context, ask: Session, n: int) -> dict[str, float]:
 
 async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_model: bool) -> Words:
     """Why `item` is in the user's list; the model is asked where `by_model` and there is anything to tell."""
-    because = list(dict.fromkeys(user.events[name].title for name in item.support))[:NAMED]
-    behind = {tag for name in item.support for tag in user.events[name].tags}
+    support = [user.events[name] for name in user.support(item)]
+    because = list(dict.fromkeys(event.title for event in support))[:NAMED]
+    behind = {tag for event in support for tag in event.tags}
     shared = [tag for tag in item.tags if tag in behind]
     template = templates.explanation(user, item, because, shared)
     if not by_model or not because:
@@ -117,8 +118,8 @@ def taste(user: Context, tags: str, items: str) -> list[dict[str, Any]]:
     return [{"label": fact.label, "weight": fact.weight, "evidence": list(fact.evidence)} for fact in facts]
 
 
-def _explanation_row(ranked: Ranked, words: Words) -> dict[str, Any]:
-    return {"item_id": ranked.item.item_id, "evidence": list(ranked.item.support)} | words.row("explanation")
+def _explanation_row(user: Context, ranked: Ranked, words: Words) -> dict[str, Any]:
+    return {"item_id": ranked.item.item_id, "evidence": user.support(ranked.item)} | words.row("explanation")
 
 
 def _evidence_row(event: Event) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Ranked:
             "score": self.score,
             "retrieval_rank": self.item.retrieval_rank,
             "retrieval_score": self.item.retrieval_score,
+            "contributions": [vars(each) for each in self.item.contributions],
             "llm_score": self.llm_score,
             "source": self.source,
             "experiment_group": self.experiment_group,

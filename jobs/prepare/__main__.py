@@ -117,7 +117,7 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         changed, carried = split_changed(histories, old, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
         facts = user_facts(changed, tag_shares(described))
-        best = candidates(changed, described, items, night, run_date)
+        best = candidates(changed, described, described, items, night, run_date)
         rows = assemble(changed, facts, best, shards).persist(StorageLevel.DISK_ONLY)
         answers = generations.known(spark, profile, rows, arguments.force)
         contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))

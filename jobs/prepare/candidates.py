@@ -1,11 +1,12 @@
-"""Items worth ranking for each user, with the events that brought them.
+"""Items worth ranking for each user, each with what brought it and how much.
 
-Windowed co-occurrence, filled up with what is popular lately for users whom it does not reach:
+    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)          w of `cooccurrence`
+            + POPULAR * p(b)                                                           p of `popular`
+    r(e)    = 0.5 ^ (place(e) / QUERY_HALF_LIFE), place 0 the latest; DISLIKED of that for a negative event
 
-    c(a, b)  = sum over users and positions of GAP_DECAY ^ gap, gap = distance of a and b in a history, at most WINDOW
-    s(u, b)  = sum over the last QUERY events e of u of 0.5 ^ (place(e) / QUERY_HALF_LIFE) * c(item(e), b) / n(b) ^ POPULARITY
-
-both directions, n(b) events of b. A negative event brings nothing.
+An event counts for the first NEIGHBOURS * r(e) neighbours of its item only: what an old event says of a far one is less than
+anything that a list would show. A negative event tells what goes with what all the same; no text names it. Every summand of
+an item's score is one of its `contributions`: they add up to it.
 """
 
 from __future__ import annotations
@@ -13,122 +14,101 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
 from jobs.profile import Night
 
-WINDOW, GAP_DECAY = 20, 0.95
-POPULARITY = 0.7
-NEIGHBOURS = 100  # kept an item
-QUERY, QUERY_HALF_LIFE = 20, 2.0
-POPULAR_HALF_LIFE_DAYS = 180.0
-SUPPORT = 5  # events a candidate names
+QUERY, QUERY_HALF_LIFE = 10, 2.0
+DISLIKED = 0.5
+POPULAR, POPULAR_HALF_LIFE_DAYS = 0.03, 180.0
+DIGITS = 9  # of a contribution: sums of whole billionths are the same in whatever order Spark adds
 
 
-def candidates(histories: DataFrame, described: DataFrame, items: DataFrame, night: Night, run_date: str) -> DataFrame:
+def candidates(
+    histories: DataFrame, own: DataFrame, everyone: DataFrame, items: DataFrame, night: Night, run_date: str
+) -> DataFrame:
     """user_id and `candidates`, best first: at most `night.candidates` a user.
 
-    `histories` as of `histories.user_histories`, `described` all events with their items, `items` the catalogue.
+    `histories` as of `histories.user_histories`; `own` all events of (at least) those users, `everyone` the events to learn
+    from; `items` the catalogue.
     """
     query = queries(histories)
-    found = retrieved(query, neighbours(described, query.select("item_id").distinct()))
-    filled = found.unionByName(popular(histories, described, night, run_date))
-    if not night.allow_consumed:
-        theirs = described.join(F.broadcast(histories.select("user_id")), "user_id", how="left_semi")
-        consumed = theirs.select("user_id", "item_id").distinct()
-        filled = filled.join(consumed, ["user_id", "item_id"], how="left_anti")
-    return _best(filled, items, night.candidates)
-
-
-def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Columns item_id, neighbour, weight = c(item_id, neighbour) / n(neighbour) ^ POPULARITY: the best of each item.
-
-    Only for the items in `wanted` (one column `item_id`). Weights are added as whole millionths, so that their sum is the
-    same in whatever order Spark adds.
-    """
-    order = Window.partitionBy("user_id").orderBy("time", "event_id")
-    marked = described.select("user_id", "item_id", "time", "event_id").join(
-        F.broadcast(wanted.withColumn("wanted", F.lit(True))), "item_id", how="left"
-    )
-    item = F.struct(F.col("item_id").alias("item"), F.coalesce("wanted", F.lit(False)).alias("wanted"))
-    marked = marked.select("user_id", "time", "event_id", item.alias("a"))
-    ahead = F.array(*[F.lead("a", gap).over(order) for gap in range(1, WINDOW + 1)])
-    pairs = marked.select("a", ahead.alias("ahead")).select("a", F.posexplode("ahead").alias("gap", "b"))
-    pairs = pairs.where((F.col("a.item") != F.col("b.item")) & (F.col("a.wanted") | F.col("b.wanted")))
-    weight = F.round(F.pow(F.lit(GAP_DECAY), F.col("gap") + 1) * 1_000_000).cast("bigint")
-    ends = [F.least("a.item", "b.item").alias("a"), F.greatest("a.item", "b.item").alias("b")]
-    together = pairs.groupBy(*ends).agg(F.sum(weight).alias("together"))
-    both = together.unionByName(together.select(F.col("b").alias("a"), F.col("a").alias("b"), "together"))
-    counts = described.groupBy(F.col("item_id").alias("b")).agg(F.count("*").alias("n"))
-    weighted = both.join(counts, "b", how="inner").select(
-        F.col("a").alias("item_id"),
-        F.col("b").alias("neighbour"),
-        (F.col("together") / 1e6 / F.pow("n", F.lit(POPULARITY))).alias("weight"),
-    )
-    best = Window.partitionBy("item_id").orderBy(F.desc("weight"), "neighbour")
-    kept = weighted.join(F.broadcast(wanted), "item_id", how="left_semi").withColumn("place", F.row_number().over(best))
-    return kept.where(F.col("place") <= NEIGHBOURS).drop("place")
+    found = retrieved(query, neighbours(everyone, query.select("item_id").distinct()))
+    found = found.unionByName(popular(histories, everyone, night))
+    if night.repeat != "always":
+        found = found.join(consumed(own, histories, night, run_date), ["user_id", "item_id"], how="left_anti")
+    return best(found, items, night.candidates)
 
 
 def queries(histories: DataFrame) -> DataFrame:
     """user_id, event_id, item_id, recency: the latest events of each user that may lead somewhere."""
     events = histories.select("user_id", F.posexplode(F.reverse("history")).alias("place", "event"))
-    return events.where((F.col("place") < QUERY) & ~F.col("event.negative")).select(
+    recency = F.pow(F.lit(0.5), F.col("place") / QUERY_HALF_LIFE)
+    return events.where(F.col("place") < QUERY).select(
         "user_id",
         F.col("event.event_id").alias("event_id"),
         F.col("event.item_id").alias("item_id"),
-        F.pow(F.lit(0.5), F.col("place") / QUERY_HALF_LIFE).alias("recency"),
+        (recency * F.when(F.col("event.negative"), DISLIKED).otherwise(1.0)).alias("recency"),
     )
 
 
 def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
-    """user_id, item_id, retrieval_score, source, support: what a user's latest events lead to."""
-    parts = query.join(near, "item_id", how="inner").select(
-        "user_id", "event_id", F.col("neighbour").alias("item_id"), (F.col("recency") * F.col("weight")).alias("part")
-    )
-    return parts.groupBy("user_id", "item_id").agg(
-        _total(F.col("part")).alias("retrieval_score"),
-        F.lit("retrieval").alias("source"),
-        _strongest(F.col("part"), F.col("event_id")).alias("support"),
+    """user_id, item_id, source, event_id, amount: what a user's latest events lead to."""
+    pairs = query.join(near, "item_id", how="inner").where(F.col("place") <= NEIGHBOURS * F.col("recency"))
+    return pairs.select(
+        "user_id",
+        F.col("neighbour").alias("item_id"),
+        F.lit("cooccurrence").alias("source"),
+        "event_id",
+        F.round(F.col("recency") * F.col("weight"), DIGITS).alias("amount"),
     )
 
 
-def popular(histories: DataFrame, described: DataFrame, night: Night, run_date: str) -> DataFrame:
-    """The same columns: what everyone takes lately, for users the first source may not fill; score below any of it."""
-    days = F.datediff(F.lit(run_date).cast("date"), F.to_date("time"))
-    recency = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS)
-    counts = described.groupBy("item_id").agg(_total(recency).alias("recent"))
-    top = counts.orderBy(F.desc("recent"), "item_id").limit(3 * night.candidates)
-    listed = F.array_sort(F.collect_list(F.struct(-F.col("recent"), F.col("item_id"))))
-    shelf = top.agg(F.transform(listed, lambda each: each["item_id"]).alias("shelf"))
-    rows = histories.select("user_id").crossJoin(F.broadcast(shelf))
-    placed = rows.select("user_id", F.posexplode("shelf").alias("place", "item_id"))
-    return placed.select(
+def popular(histories: DataFrame, everyone: DataFrame, night: Night) -> DataFrame:
+    """The same columns, without an event: POPULAR for what has most events lately, less for the others.
+
+    An event counts 0.5 ^ (its days before the newest one / POPULAR_HALF_LIFE_DAYS). So many items that some are left after
+    those the user had.
+    """
+    newest = everyone.agg(F.max("time").alias("time")).first()
+    assert newest
+    days = F.datediff(F.lit(newest["time"]), "time")
+    lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS)
+    counts = everyone.groupBy("item_id").agg(_total(lately, 12).alias("lately"))
+    rows = counts.orderBy(F.desc("lately"), "item_id").take(3 * night.candidates)  # a number of the profile, not of users
+    amounts = {row["item_id"]: round(POPULAR * row["lately"] / rows[0]["lately"], DIGITS) for row in rows}
+    shelf = F.create_map(*[F.lit(each) for pair in amounts.items() for each in pair])
+    return histories.select("user_id", F.explode(shelf).alias("item_id", "amount")).select(
         "user_id",
         "item_id",
-        (1e-9 / (F.col("place") + 1)).alias("retrieval_score"),
         F.lit("popularity").alias("source"),
-        F.array().cast("array<string>").alias("support"),
+        F.lit(None).cast("string").alias("event_id"),
+        "amount",
     )
 
 
-def _best(found: DataFrame, items: DataFrame, n: int) -> DataFrame:
-    """The best `n` of each user as one array; an item that both sources brought counts once, with the better score."""
+def consumed(own: DataFrame, histories: DataFrame, night: Night, run_date: str) -> DataFrame:
+    """user_id, item_id: what may not come (again) by the profile's `repeat`: ever, or for so many days."""
+    theirs = own.join(histories.select("user_id"), "user_id", how="left_semi")
+    if isinstance(night.repeat, int):
+        theirs = theirs.where(F.col("time") > F.date_sub(F.lit(run_date).cast("date"), night.repeat).cast("timestamp"))
+    return theirs.select("user_id", "item_id").distinct()
+
+
+def best(found: DataFrame, items: DataFrame, n: int) -> DataFrame:
+    """The best `n` of each user as one array. `found` has a row a contribution: user_id, item_id, source, event_id, amount."""
+    part = F.struct((-F.col("amount")).alias("order"), F.struct("source", "event_id", "amount").alias("part"))
     once = found.groupBy("user_id", "item_id").agg(
-        F.max("retrieval_score").alias("retrieval_score"),
-        F.max_by("source", "retrieval_score").alias("source"),
-        F.max_by("support", "retrieval_score").alias("support"),
+        _total(F.col("amount"), DIGITS).alias("retrieval_score"),
+        F.when(F.count("event_id") > 0, "retrieval").otherwise("popularity").alias("source"),
+        F.array_sort(F.collect_list(part)).alias("parts"),
     )
     order = Window.partitionBy("user_id").orderBy(F.desc("retrieval_score"), "item_id")
     ranked = once.select("*", F.row_number().over(order).alias("retrieval_rank")).where(F.col("retrieval_rank") <= n)
-    full = ranked.join(items, "item_id", how="inner")
-    names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "support"]
+    full = ranked.join(items, "item_id", how="inner").withColumn("contributions", F.col("parts.part"))
+    names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "contributions"]
     return full.groupBy("user_id").agg(F.array_sort(F.collect_list(F.struct(*names))).alias("candidates"))
 
 
-def _strongest(part: Column, event: Column) -> Column:
-    ordered = F.array_sort(F.collect_list(F.struct((-part).alias("part"), event.alias("event"))))
-    return F.transform(F.slice(ordered, 1, SUPPORT), lambda each: each["event"])
-
-
-def _total(part: Column) -> Column:
+def _total(amount: Column, digits: int) -> Column:
     """A sum that is the same in whatever order Spark adds: sums of doubles are not."""
-    return F.sum(part.cast("decimal(28, 12)")).cast("double")
+    return F.sum(amount.cast(f"decimal(28, {digits})")).cast("double")

@@ -12,6 +12,7 @@ from jobs.manifest import Manifest
 from jobs.profile import Gates
 
 SAMPLES = 3
+SAME = 1e-6  # apart: what sums of doubles may be
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,16 @@ def judge_across(tables: dict[str, DataFrame], manifest: Manifest, limits: Gates
     evidence, cited = tables["evidence"].select("user_id", "event_id"), _cited(summaries, explanations)
     user, item = _key("user_id"), _key("user_id", "item_id")
     lists = rankings.select("user_id").distinct()
+    parts = rankings.select("user_id", F.explode("contributions.event_id").alias("event_id")).where("event_id is not null")
+    added = F.aggregate("contributions", F.lit(0.0), lambda total, each: total + each["amount"])
     firsts = rankings.groupBy("user_id").agg(F.max("rank").alias("last"), F.count("*").alias("n"))
     return [
         _count("user_summaries", "every_user", summaries, manifest.users),
         _none("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), user),
         _none("rankings", "ranks_without_gap", firsts.where("last != n"), user),
+        _none("rankings", "contributions_add_up", rankings.where(F.abs(added - F.col("retrieval_score")) > SAME), item),
+        _none("evidence", "every_contribution", parts.distinct().join(evidence, ["user_id", "event_id"], "left_anti"),
+              _key("user_id", "event_id")),
         _none("explanations", "every_ranked_item", rankings.join(explanations, ["user_id", "item_id"], "left_anti"), item),
         _none("explanations", "only_ranked_items", explanations.join(rankings, ["user_id", "item_id"], "left_anti"), item),
         _none("evidence", "every_cited_event", cited.join(evidence, ["user_id", "event_id"], "left_anti"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,10 @@ def fact(kind: str, label: str, *evidence: str) -> dict[str, Any]:
     return {"kind": kind, "label": label, "n_events": len(evidence), "weight": 1.0, "evidence": list(evidence)}
 
 
-def candidate(number: int, title: str, score: float = 1.0, support: Iterable[str] = ("e1",)) -> dict[str, Any]:
+def candidate(number: int, title: str, score: float = 1.0, support: Collection[str] = ("e1",)) -> dict[str, Any]:
     about = {"item_id": f"new{number}", "title": title, "tags": ["Drama"], "year": None, "text": None}
-    found = {"retrieval_rank": number, "retrieval_score": score, "source": "retrieval", "support": list(support)}
+    parts = [{"source": "cooccurrence", "event_id": each, "amount": score / len(support)} for each in support]
+    found = {"retrieval_rank": number, "retrieval_score": score, "source": "retrieval", "contributions": parts}
     return about | found
 
 

@@ -1,16 +1,17 @@
 """Candidates against a plain-Python reading of the formula in the module's docstring."""
 
 from collections import Counter, defaultdict
-from datetime import date
+from math import fsum
 from random import Random
 
 import pytest
 
 from jobs.prepare import candidates as module
+from jobs.prepare import cooccurrence
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
-from tests.prepare.logs import START, events, items
+from tests.prepare.logs import events, items
 
 RUN_DATE = "2024-06-01"
 CATALOGUE = [(item, ["t"]) for item in "abcdefgh"]
@@ -22,12 +23,12 @@ def found(spark, log, catalogue=CATALOGUE, **night) -> dict[str, list]:
     rows, every, one = events(spark, *log), items(spark, *catalogue), Night(**({"list_length": 1} | night))
     described = describe(rows, every)
     histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-    best = candidates(histories, described, every, one, RUN_DATE).collect()
+    best = candidates(histories, described, described, every, one, RUN_DATE).collect()
     return {row["user_id"]: row["candidates"] for row in best}
 
 
-def reference(log) -> dict[str, dict[str, float]]:
-    """user -> item -> s(u, b), consumed ones too."""
+def reference(log) -> dict[str, dict[str, dict[str, float]]]:
+    """user -> item -> event -> r(e) * w(item(e), item), consumed ones too; every pair within reach of NEIGHBOURS."""
     theirs: dict[str, list[tuple]] = defaultdict(list)
     for place, (user, item, *more) in enumerate(log):
         theirs[user].append((item, bool(more) and more[0] is not None and more[0] <= 2, f"e{place}"))
@@ -35,18 +36,31 @@ def reference(log) -> dict[str, dict[str, float]]:
     together: Counter = Counter()
     for history in theirs.values():
         for first, (a, *_) in enumerate(history):
-            for gap, (b, *_) in enumerate(history[first + 1 : first + 1 + module.WINDOW], 1):
+            for gap, (b, *_) in enumerate(history[first + 1 : first + 1 + cooccurrence.WINDOW], 1):
                 if a != b:
-                    together[a, b] += module.GAP_DECAY**gap
-                    together[b, a] += module.GAP_DECAY**gap
-    scores: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+                    together[a, b] += cooccurrence.GAP_DECAY**gap
+                    together[b, a] += cooccurrence.GAP_DECAY**gap
+    scores: dict = defaultdict(lambda: defaultdict(dict))
     for user, history in theirs.items():
-        for place, (item, negative, _) in enumerate(reversed(history[-module.QUERY :])):
+        for place, (item, negative, event) in enumerate(reversed(history[-module.QUERY :])):
             for (a, b), weight in together.items():
-                if a == item and not negative:
-                    recency = 0.5 ** (place / module.QUERY_HALF_LIFE)
-                    scores[user][b] += recency * weight / n[b] ** module.POPULARITY
+                if a == item:
+                    recency = 0.5 ** (place / module.QUERY_HALF_LIFE) * (module.DISLIKED if negative else 1)
+                    scores[user][b][event] = recency * weight / n[b] ** cooccurrence.POPULARITY
     return scores
+
+
+def lately(log) -> dict[str, float]:
+    """item -> its part of a score for being popular; events of `log` are a day apart."""
+    sums: dict[str, float] = defaultdict(float)
+    for place, (_, item, *_) in enumerate(log):
+        sums[item] += 0.5 ** ((len(log) - 1 - place) / module.POPULAR_HALF_LIFE_DAYS)
+    return {item: module.POPULAR * each / max(sums.values()) for item, each in sums.items()}
+
+
+def parts(row, source: str = "cooccurrence") -> dict:
+    """event -> amount, of one source."""
+    return {part["event_id"]: part["amount"] for part in row["contributions"] if part["source"] == source}
 
 
 def random_log(seed: int, length: int = 60) -> list[tuple]:
@@ -55,11 +69,18 @@ def random_log(seed: int, length: int = 60) -> list[tuple]:
 
 
 @pytest.mark.parametrize("log", [SMALL, random_log(2, 150)], ids=["by hand", "150 events"])
-def test_scores_are_those_of_the_formula(spark, log):
-    best, expected = found(spark, log, allow_consumed=True), reference(log)
+def test_contributions_are_those_of_the_formula_and_add_up(spark, log):
+    best, expected, popular = found(spark, log, repeat="always"), reference(log), lately(log)
     for user, rows in best.items():
-        retrieved = {row["item_id"]: row["retrieval_score"] for row in rows if row["source"] == "retrieval"}
-        assert retrieved == pytest.approx(expected[user], rel=1e-4)
+        assert {row["item_id"] for row in rows} == {*expected[user], *popular}
+        for row in rows:
+            item = row["item_id"]
+            assert parts(row) == pytest.approx(expected[user].get(item, {}), rel=1e-4)
+            assert parts(row, "popularity") == {None: pytest.approx(popular[item], rel=1e-6)}
+            amounts = [part["amount"] for part in row["contributions"]]
+            assert amounts == sorted(amounts, reverse=True)
+            assert fsum(amounts) == pytest.approx(row["retrieval_score"], abs=1e-12)
+            assert row["source"] == ("retrieval" if expected[user].get(item) else "popularity")
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +91,37 @@ def small(spark) -> dict[str, list]:
 def test_by_hand(small):
     # u: b is latest; c(b,c) = .95, c(b,d) = .9025, c(a,c) = .95 half a half-life earlier; n(c) = 2, n(d) = 1
     rows = small["u"]
-    assert [(row["item_id"], row["source"], row["support"]) for row in rows] == [
+    assert [(row["item_id"], row["source"], list(parts(row))) for row in rows] == [
         ("c", "retrieval", ["e1", "e0"]),
         ("d", "retrieval", ["e1"]),
         ("h", "popularity", []),
     ]
-    assert rows[0]["retrieval_score"] == pytest.approx(0.95 / 2**0.7 * (1 + 0.5**0.5), rel=1e-5)
-    assert rows[1]["retrieval_score"] == pytest.approx(0.9025, rel=1e-5)
+    assert parts(rows[0]) == pytest.approx({"e1": 0.95 / 2**0.5, "e0": 0.95 / 2**0.5 * 0.5**0.5}, rel=1e-5)
+    assert parts(rows[1]) == pytest.approx({"e1": 0.9025}, rel=1e-5)
     assert [row["retrieval_rank"] for row in rows] == [1, 2, 3]
+
+
+def test_a_far_neighbour_of_an_old_event_brings_nothing(spark, monkeypatch):
+    # v: a beside b (.95) and c (.9025); u had a long ago: 0.5 ^ (2 / 2) of two neighbours is one
+    log = [("v", "a"), ("v", "b"), ("v", "c"), ("u", "a"), ("u", "g"), ("u", "h")]
+    for module_ in (module, cooccurrence):
+        monkeypatch.setattr(module_, "NEIGHBOURS", 2)
+    assert {row["item_id"] for row in found(spark, log, repeat="always")["u"] if "e3" in parts(row)} <= {"b", "g", "h"}
+
+
+def test_only_the_newest_events_of_a_heavy_user_pair(spark, monkeypatch):
+    log = [("u", "a"), ("u", "b"), ("u", "c"), ("u", "d"), ("v", "a"), ("w", "d")]
+    monkeypatch.setattr(cooccurrence, "HEAVY", 1)
+    monkeypatch.setattr(cooccurrence, "WINDOW", 1)
+    rows = found(spark, log)
+    assert {row["item_id"] for row in rows["w"] if parts(row)} == {"c"} and not [row for row in rows["v"] if parts(row)]
 
 
 def test_whom_nobody_resembles_gets_what_is_popular_lately(small):
     rows = small["cold"]
-    assert {row["source"] for row in rows} == {"popularity"} and {tuple(row["support"]) for row in rows} == {()}
-    days = {item: [] for item in "abcd"}
-    for place, (_, item) in enumerate(SMALL[:-1]):
-        days[item].append((date.fromisoformat(RUN_DATE) - START.date()).days - place)
-    recent = {item: sum(0.5 ** (day / module.POPULAR_HALF_LIFE_DAYS) for day in those) for item, those in days.items()}
-    assert [row["item_id"] for row in rows] == sorted(recent, key=lambda item: (-recent[item], item))
+    assert {row["source"] for row in rows} == {"popularity"} and not any(parts(row) for row in rows)
+    popular = lately(SMALL)
+    assert [row["item_id"] for row in rows] == sorted(set(popular) - {"h"}, key=lambda item: (-popular[item], item))
 
 
 @pytest.mark.parametrize("seed", [0])
@@ -101,18 +135,22 @@ def test_never_what_was_consumed_and_always_with_their_own_events(spark, seed):
     for user, rows in best.items():
         ids = [row["item_id"] for row in rows]
         assert len(ids) == len(set(ids)) <= 5 and not consumed[user] & set(ids)
-        assert all(set(row["support"]) <= own[user] for row in rows)
-        assert all(len(row["support"]) > 0 for row in rows if row["source"] == "retrieval")
+        assert all(set(parts(row)) <= own[user] for row in rows)
         assert [row["retrieval_score"] for row in rows] == sorted((row["retrieval_score"] for row in rows), reverse=True)
 
 
-def test_what_was_consumed_may_return_where_the_profile_allows_it(spark):
-    assert {row["item_id"] for row in found(spark, SMALL, allow_consumed=True)["u"]} >= {"a", "b", "c", "d"}
+REPEATS = [("always", {"a", "b"}), (91, {"a", "b"}), (92, {"a"}), (93, set()), ("never", set())]
 
 
-def test_a_disliked_event_brings_nothing(spark):
+@pytest.mark.parametrize(("repeat", "again"), REPEATS)
+def test_what_was_consumed_returns_when_the_profile_says_so(spark, repeat, again):
+    # u had a 92 and b 91 days before the run's date
+    assert {row["item_id"] for row in found(spark, SMALL, repeat=repeat)["u"]} & {"a", "b"} == again
+
+
+def test_a_disliked_event_brings_half(spark):
     liked, disliked = [("u", "a", 5), ("v", "a"), ("v", "b")], [("u", "a", 1), ("v", "a"), ("v", "b")]
-    assert [found(spark, log)["u"][0]["source"] for log in (liked, disliked)] == ["retrieval", "popularity"]
+    assert [parts(found(spark, log)["u"][0]) for log in (liked, disliked)] == [{"e0": 0.95}, {"e0": 0.475}]
 
 
 def test_what_is_older_than_the_history_is_consumed_all_the_same(spark):
@@ -127,7 +165,9 @@ def test_the_order_does_not_depend_on_the_order_of_rows(spark):
     for shuffled in (rows, rows.orderBy("item_id", "event_id").repartition(5)):
         described = describe(shuffled, every)
         histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-        seen.append({row["user_id"]: row for row in candidates(histories, described, every, one, RUN_DATE).collect()})
+        seen.append(
+            {row["user_id"]: row for row in candidates(histories, described, described, every, one, RUN_DATE).collect()}
+        )
     assert seen[0] == seen[1]
 
 

@@ -65,7 +65,8 @@ def test_its_contexts_rest_on_what_the_customer_did(shopped):
         assert all(event["title"] == catalogue[event["item_id"]] for event in history.values())
         assert all(event["positive"] is (event["type"] == "buy") for event in history.values())
         assert len(context["candidates"]) == 8 and context["shard"] in manifest.shards
-        assert {event for each in context["candidates"] for event in each["support"]} <= set(history)
+        parts = [part for each in context["candidates"] for part in each["contributions"]]
+        assert {part["event_id"] for part in parts} - {None} <= set(history)
         assert {event for fact in context["facts"] for event in fact["evidence"]} <= set(history)
         assert not {each["item_id"] for each in context["candidates"]} & {event["item_id"] for event in history.values()}
 

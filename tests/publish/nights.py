@@ -93,6 +93,7 @@ def ranked(place: int, item: str) -> Row:
         "score": 1 / place,
         "retrieval_rank": place,
         "retrieval_score": 1 / place,
+        "contributions": [{"source": "popularity", "event_id": None, "amount": 1 / place}],
         "llm_score": None,
         "source": "retrieval",
         "experiment_group": "treatment",
