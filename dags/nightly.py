@@ -13,69 +13,36 @@ logical date. `users` limits the night to so many users, or to those in a file. 
 profile's number. `force` asks again: about users whose context did not change, and for what is known.
 """
 
-import hashlib
-import os
-import sys
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
+import runs
 from airflow.sdk import Asset, Param, dag, task
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from launch import REPO, Launcher, launch
+from airflow.sdk.exceptions import AirflowException
+from launch import Launcher, launch
+from runs import LONG_AGO, RETRIED, at_repo, opened
 
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
-PROFILE = os.environ.get("NOCTURNE_PROFILE") or "infra/profiles/demo.toml"
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a run dated before a DAG's start succeeds without a single task
-
 PARAMS = {
-    "date": Param(None, "run date; empty: the logical date's day", type=["null", "string"], format="date"),
+    "date": runs.PARAMS["date"],
     "users": Param(None, "how many users, or a file of ids", type=["null", "integer", "string"], minimum=1, minLength=1),
     "shards": Param(None, "empty: the profile's number", type=["null", "integer"], minimum=1, maximum=4096),
     "force": Param(False, "ask again about users who did not change, and for known answers", type="boolean"),
-    "profile": Param(PROFILE, "a TOML file; a relative path starts at the repository", type="string"),
+    "profile": runs.PARAMS["profile"],
 }
 
 
 def say_what_failed(context) -> None:
-    """On failure: the stage, the job's own words and where the log is, in one line; the run's row says so too."""
-    ti = context["ti"]
-    stage = f"{ti.task_id} ({ti.rendered_map_index})" if ti.rendered_map_index else ti.task_id
-    said = str(context.get("exception") or "stopped from outside").splitlines()
-    reason = "; ".join(line.strip() for line in said)
-    message = f"stage {stage} failed: {reason} (log: {log_of(ti)})"
-    print(f"nocturne: {message}", file=sys.stderr, flush=True)
-    if run := ti.xcom_pull(task_ids="open_run"):
+    """On failure: one line in the log, and the same in the run's row."""
+    message = runs.say_what_failed(context)
+    if run := context["ti"].xcom_pull(task_ids="open_run"):
         with suppress(AirflowException):  # it has said why on its way; the stage's own failure is what counts
             launch("runs", "spark", Launcher(), **run, message=message)
-
-
-def log_of(ti) -> str:
-    """The task's log file, by Airflow's default template.
-
-    `airflow dags test` writes none: who runs it keeps its output, and says in NOCTURNE_LOG where.
-    """
-    parts = [f"dag_id={ti.dag_id}", f"run_id={ti.run_id}", f"task_id={ti.task_id}"]
-    parts += [f"map_index={ti.map_index}"] if ti.map_index >= 0 else []
-    file = Path(conf.get("logging", "base_log_folder"), *parts, f"attempt={ti.try_number}.log")
-    return str(file) if file.exists() else os.environ.get("NOCTURNE_LOG", "the lines above")
-
-
-def at_repo(path: str) -> str:
-    """A path of the form, made absolute; addresses such as s3a://... stay as they are."""
-    return path if "://" in path else str(REPO / path)
 
 
 def users_wanted(users: int | str | None) -> int | str | None:
     """A number stays one, also where a form sends it as text; any other text is a file."""
     return users if users is None or str(users).isdecimal() else at_repo(str(users))
-
-
-def name_of(run_date: date, started: datetime, dag_run_id: str) -> str:
-    """A run's id: sorts by date, then start; and no two runs of the DAG share one."""
-    own = hashlib.sha256(dag_run_id.encode()).hexdigest()[:8]
-    return f"{run_date}-{started:%Y%m%dT%H%M%SZ}-{own}"
 
 
 @dag(
@@ -86,31 +53,13 @@ def name_of(run_date: date, started: datetime, dag_run_id: str) -> str:
     params=PARAMS,
     doc_md=__doc__,
     tags=["nocturne"],
-    default_args={
-        "owner": "nocturne",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 3.0,  # Airflow adds up to as much again: 10-20 s, 30-60 s, 90-180 s
-        "on_failure_callback": say_what_failed,
-    },
+    default_args=RETRIED | {"on_failure_callback": say_what_failed},
 )
 def nightly():
     @task(execution_timeout=timedelta(minutes=5), multiple_outputs=False)
     def open_run(params, dag_run) -> dict[str, str]:
         """What the night is about; the arguments that the jobs share."""
-        if unknown := ", ".join(sorted((dag_run.conf or {}).keys() - PARAMS.keys())):
-            raise AirflowFailException(f"unknown parameter {unknown}; allowed: {', '.join(PARAMS)}")
-        profile = at_repo(params["profile"])
-        Launcher.of(Path(profile))
-        started = datetime.now(UTC)
-        day = (dag_run.logical_date or dag_run.run_after).astimezone(UTC).date()
-        run_date = date.fromisoformat(params["date"]) if params["date"] else day
-        return {
-            "profile": profile,
-            "run_date": run_date.isoformat(),
-            "run_id": name_of(run_date, started, dag_run.run_id),
-            "started_at": started.isoformat(timespec="seconds"),
-        }
+        return opened(params, dag_run, PARAMS)
 
     @task(execution_timeout=timedelta(hours=4))
     def prepare(run, params) -> list[int]:

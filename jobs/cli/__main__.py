@@ -100,6 +100,18 @@ def plan(
     out.plan(plan_night(profile(), (date or datetime.now(UTC)).date(), users, shards, force))
 
 
+@app.command(epilog=examples("evaluate", "evaluate --date 2016-10-17"))
+def evaluate(date: RunDate = None) -> None:
+    """What the lists are worth: held-out events, beside baselines, with 95% intervals."""
+    from jobs.cli.night import run_evaluation
+
+    code, rows, log = run_evaluation(profile(), (date or datetime.now(UTC)).date())
+    out.evaluation(rows)
+    out.line(f"log: {log}")
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command(epilog=examples("status"))
 def status() -> None:
     """Where the last run stands, and what to do about it."""

@@ -1,4 +1,4 @@
-"""Start a night through Airflow and follow it."""
+"""Start a night, or an evaluation, through Airflow and follow it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,33 @@ def run_night(
     Returns Airflow's exit code, the run's row and the file that holds all output.
     """
     began = datetime.now(UTC)
-    log = home() / "logs" / f"{profile.name}-{night}-{began:%Y%m%dT%H%M%S}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     conf = {"profile": profile.file, "date": str(night), "force": force}
     conf |= {"users": _users(users)} if users else {}
     conf |= {"shards": shards} if shards else {}
-    lock = _alone(profile)
-    airflow = home() / "envs" / "airflow" / "bin" / "airflow"
-    command = [str(airflow), "dags", "test", "nightly", str(night), "--conf", json.dumps(conf)]
-    out.line(f"night of {night}, profile {profile.name}; the whole output goes to {log}")
-    code = _follow(command, log, lock)
+    log = _log(profile, "night", night, began)
+    code = _run("nightly", night, conf, log, _alone(profile))
     rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
     return code, max(rows, key=lambda row: row["started_at"], default=None), log
+
+
+def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, Any]], Path]:
+    """Run the DAG `evaluate` for one date to its end; returns Airflow's exit code, the figures and the file of all output."""
+    log = _log(profile, "evaluation", night, datetime.now(UTC))
+    before = {row["run_id"] for row in read_rows(profile, "evaluations")}
+    code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log)
+    return code, [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before], log
+
+
+def _log(profile: Profile, what: str, night: date, began: datetime) -> Path:
+    log = home() / "logs" / f"{profile.name}-{night}-{began:%Y%m%dT%H%M%S}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    out.line(f"{what} of {night}, profile {profile.name}; the whole output goes to {log}")
+    return log
+
+
+def _run(dag: str, night: date, conf: dict[str, Any], log: Path, lock: IO[str] | None = None) -> int:
+    airflow = home() / "envs" / "airflow" / "bin" / "airflow"
+    return _follow([str(airflow), "dags", "test", dag, str(night), "--conf", json.dumps(conf)], log, lock)
 
 
 def _users(users: str) -> int | str:
@@ -73,7 +88,7 @@ def _alone(profile: Profile) -> IO[str]:
     return lock
 
 
-def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
+def _follow(command: list[str], log: Path, lock: IO[str] | None) -> int:
     """Run `command`; everything it prints goes to `log`, progress and errors also to the screen."""
     environment = os.environ | {"NOCTURNE_LOG": str(log)}
     with log.open("w", encoding="utf-8") as file:
@@ -84,7 +99,7 @@ def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
             text=True,
             errors="replace",
             env=environment,
-            pass_fds=[lock.fileno()],
+            pass_fds=[lock.fileno()] if lock else [],
         )
         assert process.stdout
         try:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from jobs.cli.__main__ import app
 from jobs.cli.doctor import examine
 
-COMMANDS = {"doctor", "run", "plan", "status", "query", "show user", "show item", "releases", "prompt render"}
+COMMANDS = {"doctor", "run", "plan", "status", "query", "show user", "show item", "releases", "prompt render", "evaluate"}
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -38,12 +38,21 @@ def database() -> None:
 
 @pytest.fixture
 def nightly(database):
-    """The DAG, freshly parsed; retries wait for nothing."""
+    return parsed("nightly")
+
+
+@pytest.fixture
+def evaluate(database):
+    return parsed("evaluate")
+
+
+def parsed(name: str):
+    """A DAG, freshly parsed; retries wait for nothing."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(DAGS))
     assert bag.import_errors == {}
-    dag = bag.dags["nightly"]
+    dag = bag.dags[name]
     for one in dag.tasks:
         no_wait(one)
     return dag

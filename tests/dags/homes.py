@@ -39,7 +39,7 @@ class Home:
     def plan(self, shards: int = 1, **outcomes: list[dict]) -> None:
         """What each job does, attempt by attempt; jobs not named succeed."""
         prepared = {"shards": list(range(shards)), "users": 48, "users_changed": 48}
-        success = {job: [{"result": {}}] for job in ("generate", "publish", "runs")}
+        success = {job: [{"result": {}}] for job in ("generate", "publish", "runs", "evaluate")}
         plan = {"prepare": [{"result": prepared}]} | success | outcomes
         (self.path / "plan.json").write_text(json.dumps(plan))
 

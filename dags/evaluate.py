@@ -1,0 +1,37 @@
+"""What the lists are worth, weekly: held-out events, beside baselines, with intervals, into the table `evaluations`.
+
+**Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's logical date.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+from launch import launch
+from runs import LONG_AGO, PARAMS, RETRIED, opened, say_what_failed
+
+
+@dag(
+    schedule="0 6 * * 0",
+    start_date=LONG_AGO,
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    doc_md=__doc__,
+    tags=["nocturne"],
+    default_args=RETRIED | {"on_failure_callback": say_what_failed},
+)
+def evaluate():
+    @task(execution_timeout=timedelta(minutes=5), multiple_outputs=False)
+    def open_run(params, dag_run) -> dict[str, str]:
+        """What the evaluation is about; the arguments of its job."""
+        return opened(params, dag_run, PARAMS)
+
+    @task(execution_timeout=timedelta(hours=4))
+    def judge(run):
+        """Split, make every method's lists, compare."""
+        return launch("evaluate", "spark", **run)
+
+    judge(open_run())
+
+
+evaluate()

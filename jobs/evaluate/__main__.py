@@ -1,0 +1,176 @@
+"""evaluate: what the lists are worth, on held-out events, beside what any list must beat.
+
+    python -m jobs.evaluate --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
+
+Our lists are made by the night's own code. The settings of the baselines are chosen on validation events, each user's
+last but one, by ndcg@10. The last line it prints is JSON: the run and how many figures there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.errors import InputError, run_main
+from jobs.evaluate.baselines import GRID, METHODS, Arrays
+from jobs.evaluate.figure import draw
+from jobs.evaluate.folds import arrays, ours, table
+from jobs.evaluate.metrics import by_user, intervals, of_lists, places
+from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
+from jobs.home import home
+from jobs.prepare.histories import describe, select_users
+from jobs.prepare.sources import read_sources, readable
+from jobs.prepare.validation import judge_events, judge_items
+from jobs.profile import Profile, load_profile
+from jobs.progress import Progress
+from jobs.spark import spark_session
+from jobs.storage import put_rows
+
+Row = dict[str, Any]
+OURS = "ours"
+NEW_ITEM = 5  # users who had it, below which an item is new
+CHOSEN_BY = "ndcg@10"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="jobs.evaluate", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    profile = load_profile(arguments.profile)
+    progress = Progress("evaluate")
+    with spark_session(profile, "evaluate") as spark:
+        progress("Spark is up")
+        found = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress).run()
+    about = {"run_id": arguments.run_id, "run_date": arguments.run_date}
+    nothing = dict.fromkeys(("against", "low", "high", "settings"))
+    put_rows(profile, "evaluations", [nothing | about | row for row in found], key="run_id")
+    picture = home() / "docs" / profile.name / f"evaluation-{arguments.run_id}.svg"
+    draw([nothing | row for row in found], picture)
+    progress(f"{len(found)} figures; {picture}")
+    print(json.dumps({"run_id": arguments.run_id, "figures": len(found)}))
+
+
+class Evaluation:
+    """One date's evaluation: splits, methods, figures."""
+
+    def __init__(self, spark: SparkSession, profile: Profile, run_date: str, started_at: datetime, progress: Progress) -> None:
+        self.profile, self.run_date, self.progress = profile, run_date, progress
+        self.events, self.items = self._sample(spark, started_at)
+        names = table(self.events.select("item_id").distinct().orderBy("item_id"))["item_id"]
+        self.catalogue = pd.Index(names)
+
+    def run(self) -> list[Row]:
+        """Every figure: rows of `evaluations` but for the run and its date."""
+        settings = self.profile.evaluation
+        dense = core(self.events, settings.min_events)
+        splits: dict[str, Callable[[str], Iterator[Fold]]] = {
+            "leave_one_out": lambda part: leave_one_out(dense, part),
+            "temporal": lambda part: temporal(self.events, part, settings.groups),
+        }
+        found = [row for name, made in splits.items() for row in self._split(name, made)]
+        if not found:
+            raise InputError(f"events.path: nobody has three events before {self.run_date}; nothing to evaluate")
+        return found
+
+    def _split(self, split: str, made: Callable[[str], Iterator[Fold]]) -> list[Row]:
+        """Figures of one split; `made` gives its folds of a part."""
+        night = self.profile.night
+        validation = [arrays(fold, self.catalogue, night) for fold in made("validation") if not fold.targets.isEmpty()]
+        self.progress(f"{split}: {len(validation)} folds to choose by")
+        test, lists = [], []
+        for fold in made("test"):
+            if not fold.targets.isEmpty():
+                test.append(arrays(fold, self.catalogue, night))
+                lists.append(ours(fold, self.items, self.catalogue, night, self.run_date))
+                self.progress(f"{split}: our lists of fold {len(test)}, {len(lists[-1])} users")
+        if validation and test:
+            return self._figures(split, validation, test, np.concatenate(lists))
+        self.progress(f"{split}: nobody has events enough; no figures")
+        return []
+
+    def _sample(self, spark: SparkSession, started_at: datetime) -> tuple[DataFrame, DataFrame]:
+        events, items = read_sources(spark, self.profile)
+        catalogue = judge_items(items).valid
+        log = judge_events(events, catalogue, self.profile, self.run_date, started_at).valid
+        users = select_users(log, str(self.profile.evaluation.users))
+        described = describe(log.join(users, "user_id", how="left_semi"), catalogue).persist(StorageLevel.DISK_ONLY)
+        with readable():
+            n = described.count()
+        if not n:
+            raise InputError(f"events.path: no usable event before {self.run_date}; nothing to evaluate")
+        self.progress(f"{n} events of {described.select('user_id').distinct().count()} users")
+        return described, catalogue
+
+    def _figures(self, split: str, validation: list[Arrays], test: list[Arrays], listed: np.ndarray) -> list[Row]:
+        lists = {OURS: listed}
+        chosen: dict[str, Row] = {OURS: {}}
+        for method, make in METHODS.items():
+            chosen[method] = self._tuned(method, validation)
+            lists[method] = np.concatenate([make(fold, **chosen[method]) for fold in test])
+            self.progress(f"{split}: {method} {chosen[method] or ''}")
+        values = {method: by_user(places(each, self._target(test))) for method, each in lists.items()}
+        rows = []
+        for segment, members in self._segments(test).items():
+            rows += _compared(values, members, {"split": split, "segment": segment}, chosen)
+        learned = np.mean([fold.n_learned for fold in test], axis=0)
+        users = np.mean([fold.learned.shape[0] for fold in test])
+        for method, each in lists.items():
+            about = {"split": split, "segment": "all", "method": method, "n_users": len(each)}
+            rows += [about | {"metric": name, "value": value} for name, value in of_lists(each, learned, users).items()]
+        return rows
+
+    def _tuned(self, method: str, folds: list[Arrays]) -> Row:
+        """The settings of the grid with the best mean on validation events."""
+
+        def worth(settings: Row) -> float:
+            made = np.concatenate([METHODS[method](fold, **settings) for fold in folds])
+            return float(by_user(places(made, self._target(folds)))[CHOSEN_BY].mean())
+
+        return max(GRID[method], key=worth) if len(GRID[method]) > 1 else GRID[method][0]
+
+    def _segments(self, folds: list[Arrays]) -> dict[str, np.ndarray]:
+        """Segment -> which of the judged users are in it; light and heavy: below the median of events, and not."""
+        known = np.concatenate([np.asarray(fold.own.sum(axis=1)).ravel() for fold in folds])
+        learned = np.concatenate([fold.n_learned[fold.target] for fold in folds])
+        cold, half = known < self.profile.night.cold_events, np.median(known)
+        light, everyone = ~cold & (known < half), np.ones(len(known), bool)
+        return {"all": everyone, "cold": cold, "light": light, "heavy": ~cold & ~light, "new_items": learned < NEW_ITEM}
+
+    def _target(self, folds: list[Arrays]) -> np.ndarray:
+        return np.concatenate([fold.target for fold in folds])
+
+
+def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:
+    """Each method's metrics among the members, and ours against each other method's, all over the same resampled users."""
+    if not members.any():
+        return []
+    keys: list[tuple[str, str, str | None]] = [(method, metric, None) for method in values for metric in values[method]]
+    keys += [(OURS, metric, method) for method in values if method != OURS for metric in values[method]]
+    columns = [(values[method][metric] - (values[other][metric] if other else 0))[members] for method, metric, other in keys]
+    mean, low, high = intervals(np.stack(columns, axis=1))
+    return [
+        about
+        | {"method": method, "metric": metric, "against": other, "n_users": int(members.sum())}
+        | {"value": float(mean[n]), "low": float(low[n]), "high": float(high[n])}
+        | {"settings": json.dumps(chosen[method]) if chosen[method] else None}
+        for n, (method, metric, other) in enumerate(keys)
+    ]
+
+
+if __name__ == "__main__":
+    run_main(main)

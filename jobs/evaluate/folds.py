@@ -1,0 +1,53 @@
+"""A fold brought to arrays: an evaluation is about a sample of users, so all of it fits one machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from scipy.sparse import csr_matrix
+
+from jobs.evaluate.baselines import LENGTH, Arrays
+from jobs.evaluate.splits import Fold
+from jobs.prepare.candidates import candidates
+from jobs.prepare.histories import user_histories
+from jobs.profile import Night
+
+
+def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
+    """Collect a fold, judged users in the order of their ids; `catalogue` has the items' ids by number."""
+    targets = table(fold.targets.orderBy("user_id"))
+    learners = pd.Index(table(fold.events.select("user_id").distinct())["user_id"])
+    return Arrays(
+        learned=_matrix(fold.events, learners, catalogue),
+        own=_matrix(fold.own, pd.Index(targets["user_id"]), catalogue),
+        target=catalogue.get_indexer(targets["item_id"]),
+        again=night.repeat == "always",
+    )
+
+
+def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
+    """Lists made by the night's own code: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`."""
+    users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
+    histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
+    rule = night.model_copy(update={"candidates": LENGTH, "repeat": "always" if night.repeat == "always" else "never"})
+    best = candidates(histories, fold.own, fold.events, items, rule, run_date)
+    rows = table(best.select("user_id", F.posexplode("candidates.item_id").alias("place", "item_id")))
+    lists = np.full((len(users), LENGTH), -1)
+    lists[users.get_indexer(rows["user_id"]), rows["place"]] = catalogue.get_indexer(rows["item_id"])
+    return lists
+
+
+def table(rows: DataFrame) -> pd.DataFrame:
+    """Rows of a sample."""
+    found: Any = rows.toArrow()
+    return found.to_pandas()
+
+
+def _matrix(events: DataFrame, users: pd.Index, catalogue: pd.Index) -> csr_matrix:
+    pairs = table(events.select("user_id", "item_id").distinct())
+    places = users.get_indexer(pairs["user_id"]), catalogue.get_indexer(pairs["item_id"])
+    return csr_matrix((np.ones(len(pairs), np.float32), places), shape=(len(users), len(catalogue)))

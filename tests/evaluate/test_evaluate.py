@@ -1,0 +1,98 @@
+"""evaluate as a whole: real Spark on a small log, figures in the table `evaluations`."""
+
+import json
+import sys
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from jobs.contracts import contract
+from jobs.errors import InputError
+from jobs.evaluate import __main__ as module
+from jobs.evaluate.__main__ import OURS, Evaluation
+from jobs.evaluate.baselines import METHODS
+from jobs.progress import Progress
+from jobs.storage import read_rows
+from tests.data.inputs import profile, write_lines
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SHELF = "abcdefghijklmnop"
+
+
+def log(users: int, each: int, seed: int = 0) -> list[str]:
+    """Users who walk along the shelf from somewhere: what comes next is what stands next."""
+    draw, lines = Random(seed), ["user,item,time"]
+    for user in range(users):
+        first, start = draw.randrange(len(SHELF)), START + timedelta(days=draw.randrange(30))
+        for place in range(each):
+            lines.append(f"u{user},{SHELF[(first + place) % len(SHELF)]},{(start + timedelta(hours=place)).isoformat()}")
+    return lines
+
+
+def made(folder, lines, **evaluation):
+    write_lines(folder / "events.csv", lines)
+    write_lines(folder / "items.csv", ["item,title", *[f"{item},Item {item}" for item in SHELF]])
+    return profile(folder, evaluation={"groups": 2, "min_events": 2} | evaluation)
+
+
+@pytest.fixture(scope="module")
+def figures(spark, tmp_path_factory):
+    one = made(tmp_path_factory.mktemp("walk"), log(40, 6))
+    return Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test")).run()
+
+
+def value(rows, **about):
+    (row,) = [row for row in rows if {"segment": "all", "against": None, **about}.items() <= ({"against": None} | row).items()]
+    return row
+
+
+def test_every_method_is_judged_in_both_splits(figures):
+    found = {(row["split"], row["method"]) for row in figures}
+    assert found == {(split, method) for split in ("leave_one_out", "temporal") for method in (OURS, *METHODS)}
+    for row in figures:
+        assert row.get("low") is None or row["low"] <= row["value"] <= row["high"]
+        assert row["n_users"] <= 40
+
+
+@pytest.mark.parametrize("split", ["leave_one_out", "temporal"])
+def test_who_knows_the_order_finds_what_is_next(figures, split):
+    ours = value(figures, split=split, method=OURS, metric="ndcg@10")
+    popular = value(figures, split=split, method="popularity", metric="ndcg@10")
+    assert ours["value"] > 0.5 > popular["value"]
+    gain = value(figures, split=split, method=OURS, metric="ndcg@10", against="popularity")
+    assert gain["low"] > 0
+    assert gain["value"] == pytest.approx(
+        ours["value"] - value(figures, split=split, method="popularity", metric="ndcg@10")["value"]
+    )
+
+
+def test_segments_add_up(figures):
+    def n(name: str) -> int:
+        rows = [row for row in figures if (row["split"], row["segment"], row["metric"]) == ("leave_one_out", name, "mrr@10")]
+        return rows[0]["n_users"] if rows else 0
+
+    assert n("cold") + n("light") + n("heavy") == n("all") == 40
+
+
+def test_the_job_writes_the_table_once(spark, tmp_path, monkeypatch, capsys):
+    one = made(tmp_path, log(12, 4))
+    monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark))
+    told = ["--run-date", "2024-06-01", "--run-id", "2024-06-01-x", "--started-at", "2025-06-01T00:00:00Z"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--profile", one.file, *told])
+    for _ in range(2):
+        module.main()
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = read_rows(one, "evaluations")
+    assert result == {"run_id": "2024-06-01-x", "figures": len(rows)}
+    keys = [tuple(row[name] for name in contract("evaluations").keys) for row in rows]
+    assert len(set(keys)) == len(keys) > 100
+    assert "ndcg@10" in (tmp_path / "home" / "docs" / one.name / "evaluation-2024-06-01-x.svg").read_text()
+
+
+@pytest.mark.parametrize("lines", [log(3, 1), ["user,item,time"]], ids=["an event each", "no event"])
+def test_nothing_to_hold_out_is_an_error(spark, tmp_path, lines):
+    with pytest.raises(InputError, match="nothing to evaluate"):
+        Evaluation(spark, made(tmp_path, lines), "2024-06-01", START + timedelta(days=400), Progress("test")).run()
