@@ -163,7 +163,7 @@ def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str
     doing = {"value": None, "type": None, "positive": True, "negative": False}
     history = [film(item) | doing | {"event_id": f"e{at}", "time": None} for at, item in events[-HISTORY:]]
     offered = [
-        film(item) | {"source": "retrieval", "support": [], "retrieval_rank": rank, "retrieval_score": 1.0}
+        film(item) | {"source": "retrieval", "contributions": [], "retrieval_rank": rank, "retrieval_score": 1.0}
         for rank, item in enumerate(unseen, 1)
     ]
     about = {"user_id": user, "context_hash": "0" * 64, "cold": False, "n_events": len(events), "experiment_group": "treatment"}

@@ -1,0 +1,201 @@
+"""Prepare by the size of the log, stage by stage, beside DuckDB on the same histories and the same co-occurrence.
+
+Logs have the skew of real ones: events a user are log-normal (mean 50, sigma 1.2), items Zipf (exponent 1), an item for every
+hundred events. Each stage runs in a process of its own: seconds without the start of the JVM, the peak of memory of the process
+and its children. `exponent` is that of seconds by events between a size and the one before it. Both ways must give the same
+number of neighbours with the same sum of weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jobs.home import home
+
+MEMORY_GB = 12  # of the machine that is meant; Spark's heap is two thirds of it
+EACH, SIGMA, PER_ITEM = 50, 1.2, 100
+RUN_DATE = "2024-06-01"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="infra/bench prepare", description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
+    parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        stage, place = arguments.step
+        seconds, found = STAGES[stage](Path(place))
+        print(json.dumps({"seconds": seconds, "found": found}))
+        return
+    print(f"{'stage':24}{'events':>12}{'seconds':>9}{'exponent':>10}{'peak MiB':>10}  found")
+    before: dict[str, tuple[int, float]] = {}
+    for events in arguments.events:
+        with tempfile.TemporaryDirectory() as folder:
+            write(events, Path(folder))
+            for stage in arguments.stages:
+                told = measured(stage, folder)
+                seconds, grown = told["seconds"], "-"
+                if stage in before:
+                    n, took = before[stage]
+                    grown = f"{math.log(seconds / took) / math.log(events / n):.2f}"
+                before[stage] = events, seconds
+                print(f"{stage:24}{events:12,}{seconds:9.1f}{grown:>10}{told['peak']:10.0f}  {told['found']}", flush=True)
+
+
+def write(events: int, folder: Path) -> None:
+    """A log and a catalogue as Parquet, and the profile that reads them."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tests.data.inputs import write_profile
+
+    draw = np.random.default_rng(7)
+    users, items = max(1, events // EACH), max(20, events // PER_ITEM)
+    each = draw.lognormal(0, SIGMA, users)
+    user = np.repeat(np.arange(users), draw.multinomial(events, each / each.sum()))
+    share = 1 / np.arange(1, items + 1)
+    item = draw.choice(items, events, p=share / share.sum())
+    time_s = draw.integers(1_600_000_000, 1_717_000_000, events)
+    log = {"event": np.arange(events).astype(str), "user": user.astype(str), "item": item.astype(str), "time": time_s}
+    pq.write_table(pa.table(log), folder / "events.parquet", row_group_size=1 << 20)
+    names = np.arange(items).astype(str)
+    pq.write_table(pa.table({"item": names, "title": np.char.add("Item ", names)}), folder / "items.parquet")
+    write_profile(
+        folder, {"format": "parquet", "time_unit": "s", "id": "event"}, {"format": "parquet"},
+        runtime={"spark_conf": {"spark.driver.memory": f"{MEMORY_GB * 2 // 3}g", "spark.sql.shuffle.partitions": "16"}},
+    )  # fmt: skip
+
+
+def measured(stage: str, folder: str) -> dict[str, Any]:
+    """What one stage tells in a process of the spark runtime, and the peak MiB of that process and its children."""
+    import psutil
+
+    command = [str(home() / "envs" / "spark" / "bin" / "python"), __file__, "--step", stage, folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        me, peak = psutil.Process(process.pid), 0
+        while process.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                peak = max(peak, sum(each.memory_info().rss for each in (me, *me.children(recursive=True))))
+            time.sleep(0.2)
+        assert process.stdout
+        said = process.stdout.read().splitlines()
+    if process.returncode:
+        raise SystemExit(f"bench: {stage} ended with {process.returncode}")
+    return dict(json.loads(said[-1])) | {"peak": peak / 2**20}
+
+
+def with_spark(made: Callable[..., Any], folder: Path) -> tuple[float, str]:
+    """`made(described, items, night)` aggregated to one row, and the seconds it took; events are read and judged before."""
+    from datetime import UTC, datetime
+
+    from pyspark import StorageLevel
+
+    from jobs.prepare.histories import describe
+    from jobs.prepare.sources import read_sources
+    from jobs.prepare.validation import judge_events, judge_items
+    from jobs.profile import load_profile
+    from jobs.spark import spark_session
+
+    profile = load_profile(folder / "profile.toml")
+    with spark_session(profile, "bench") as spark:
+        spark.range(1).count()
+        start = time.perf_counter()
+        events, items = read_sources(spark, profile)
+        catalogue = judge_items(items).valid
+        valid = judge_events(events, catalogue, profile, RUN_DATE, datetime(2030, 1, 1, tzinfo=UTC)).valid
+        described = describe(valid, catalogue).persist(StorageLevel.DISK_ONLY)
+        n = described.count()
+        if made is validated:
+            return time.perf_counter() - start, f"{n} events"
+        start = time.perf_counter()
+        row = made(described, catalogue, profile.night).first()
+        return time.perf_counter() - start, ", ".join(f"{name} {value}" for name, value in row.asDict().items())
+
+
+def validated(*_: Any) -> None:
+    """Reading, judging, deduplicating, joining items: what `with_spark` does first."""
+
+
+def histories(described: Any, items: Any, night: Any) -> Any:
+    from pyspark.sql import functions as F
+
+    from jobs.prepare.histories import user_histories
+
+    rows = user_histories(described, described.select("user_id").distinct(), night, "bench")
+    return rows.agg(F.count("*").alias("users"), F.sum(F.size("history")).alias("events"))
+
+
+def cooccurrence(described: Any, items: Any, night: Any) -> Any:
+    from pyspark.sql import functions as F
+
+    from jobs.prepare.cooccurrence import neighbours
+
+    near = neighbours(described, described.select("item_id").distinct())
+    return near.agg(F.count("*").alias("neighbours"), F.round(F.sum("weight"), 0).cast("bigint").alias("weights"))
+
+
+def listed(described: Any, items: Any, night: Any) -> Any:
+    from pyspark.sql import functions as F
+
+    from jobs.prepare.candidates import candidates
+    from jobs.prepare.histories import user_histories
+
+    rows = user_histories(described, described.select("user_id").distinct(), night, "bench")
+    best = candidates(rows, described, described, items, night, RUN_DATE)
+    return best.agg(F.count("*").alias("users"), F.sum(F.size("candidates")).alias("candidates"))
+
+
+def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
+    import duckdb
+
+    db = duckdb.connect()
+    db.execute(f"SET memory_limit = '{MEMORY_GB * 2 // 3}GB'; SET temp_directory = '{folder}/duckdb'")
+    db.execute(f"CREATE TABLE log AS SELECT *, to_timestamp(time) AS at FROM '{folder}/events.parquet'")
+    start = time.perf_counter()
+    found = db.sql(sql)
+    (row,) = found.fetchall()
+    told = ", ".join(f"{name} {value}" for name, value in zip(found.columns, row, strict=True))
+    return time.perf_counter() - start, told
+
+
+PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY at DESC, event DESC) AS place FROM log"
+HISTORIES = f"""
+    WITH placed AS ({PLACED}), kept AS (
+      SELECT user, list(struct_pack(at, event, item) ORDER BY place DESC) AS history
+      FROM placed WHERE place <= 50 GROUP BY user)
+    SELECT count(*) AS users, sum(len(history))::BIGINT AS events FROM kept"""
+COOCCURRENCE = f"""
+    WITH placed AS ({PLACED}), pairs AS (
+      SELECT least(a.item, b.item) AS a, greatest(a.item, b.item) AS b,
+             sum(round(pow(.95, b.place - a.place) * 1000000)::BIGINT) AS together
+      FROM placed a JOIN placed b ON a.user = b.user AND b.place BETWEEN a.place + 1 AND a.place + 20
+      WHERE a.place <= 1000 AND a.item <> b.item GROUP BY ALL),
+    sides AS (SELECT a, b, together FROM pairs UNION ALL SELECT b, a, together FROM pairs),
+    counts AS (SELECT item, count(*) AS n FROM log GROUP BY item),
+    weighted AS (SELECT a, b, together / 1e6 / pow(n, .5) AS weight FROM sides JOIN counts ON b = item),
+    ranked AS (SELECT *, row_number() OVER (PARTITION BY a ORDER BY weight DESC, b) AS place FROM weighted)
+    SELECT count(*) AS neighbours, round(sum(weight))::BIGINT AS weights FROM ranked WHERE place <= 500"""
+
+STAGES: dict[str, Callable[[Path], tuple[float, str]]] = {
+    "validate": lambda folder: with_spark(validated, folder),
+    "histories": lambda folder: with_spark(histories, folder),
+    "histories, DuckDB": lambda folder: with_duckdb(HISTORIES, folder),
+    "co-occurrence": lambda folder: with_spark(cooccurrence, folder),
+    "co-occurrence, DuckDB": lambda folder: with_duckdb(COOCCURRENCE, folder),
+    "candidates": lambda folder: with_spark(listed, folder),
+}
+
+
+if __name__ == "__main__":
+    main()
