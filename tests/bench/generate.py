@@ -266,15 +266,18 @@ def elsewhere(python: str, script: str, asked: list[Call], model: Model, **envir
 
 
 def batch(calls: list[Call]) -> Any:
-    """Calls as an Arrow table: whether it is a score, and its tokens."""
+    """Calls as an Arrow table: how many of its tokens are to be scored, and its tokens."""
     import pyarrow as pa
 
     tokens = [[*prompt, *tail] for _, prompt, tail in calls]
-    return pa.table({"score": [bool(tail) for _, _, tail in calls], "tokens": tokens})
+    return pa.table({"tail": [len(tail) for _, _, tail in calls], "tokens": tokens})
 
 
 def lists(model: str, batches: Iterable[Any]) -> dict[str, float]:
-    """Hand batches to `LLM.generate` one after the other; scores read the prefix cache."""
+    """Hand batches to `LLM.generate` one after the other; scores read the prefix cache.
+
+    Where the cache has the whole prompt, what its last token leads to is not computed: those are asked for once more.
+    """
     from jobs.generate.vllm_engine import ALWAYS, VllmEngine
 
     told = Model.model_validate_json(model)
@@ -285,11 +288,17 @@ def lists(model: str, batches: Iterable[Any]) -> dict[str, float]:
     watch = Watch(llm.llm_engine)
     writing = SamplingParams(temperature=0, max_tokens=WRITTEN)
     scoring = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False, skip_reading_prefix_cache=False)
+    one_step = SamplingParams(temperature=0, max_tokens=1, logprobs=0, detokenize=False)
     start = time.perf_counter()
     for each in batches:
-        prompts = [{"prompt_token_ids": tokens} for tokens in each.column("tokens").to_pylist()]
-        params = [scoring if score else writing for score in each.column("score").to_pylist()]
-        llm.generate(prompts, params, use_tqdm=False)
+        asked = list(zip(each.column("tokens").to_pylist(), each.column("tail").to_pylist(), strict=True))
+        params = [scoring if tail else writing for _, tail in asked]
+        done = llm.generate([{"prompt_token_ids": tokens} for tokens, _ in asked], params, use_tqdm=False)
+        prompts = [tokens[:-tail] for tokens, tail in asked if tail]
+        scored = [output for output, (_, tail) in zip(done, asked, strict=True) if tail]
+        ends = [prompt for prompt, output in zip(prompts, scored, strict=True) if output.num_cached_tokens == len(prompt)]
+        if ends:
+            llm.generate([{"prompt_token_ids": prompt} for prompt in ends], one_step, use_tqdm=False)
     return watch.told(time.perf_counter() - start)
 
 

@@ -2,7 +2,7 @@
 
     python map_in_arrow.py PROMPTS MODEL
 
-runs in the spark runtime, its Python worker (PYSPARK_PYTHON) in the llm runtime. PROMPTS is Parquet with `score` and
+runs in the spark runtime, its Python worker (PYSPARK_PYTHON) in the llm runtime. PROMPTS is Parquet with `tail` and
 `tokens` in the order of users, MODEL the profile's table as JSON. The last line it prints is what was measured, as JSON.
 """
 

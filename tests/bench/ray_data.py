@@ -2,7 +2,7 @@
 
     python ray_data.py PROMPTS MODEL
 
-PROMPTS is Parquet with `score` and `tokens`, MODEL the profile's table as JSON. Ray loads the model within a run: seconds are
+PROMPTS is Parquet with `tail` and `tokens`, MODEL the profile's table as JSON. Ray loads the model within a run: seconds are
 those of all prompts less those of one. The last line it prints is JSON.
 """
 
@@ -57,7 +57,7 @@ def timed(prompts: pa.Table, told: Model) -> float:
 
 def request(row: dict[str, Any]) -> dict[str, Any]:
     """The same keys in every row, none of them null: Ray keeps them as columns."""
-    return {"tokenized_prompt": list(row["tokens"]), "sampling_params": ASKED | {"max_tokens": 1 if row["score"] else WRITTEN}}
+    return {"tokenized_prompt": list(row["tokens"]), "sampling_params": ASKED | {"max_tokens": 1 if row["tail"] else WRITTEN}}
 
 
 if __name__ == "__main__":
