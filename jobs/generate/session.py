@@ -56,8 +56,9 @@ class Memory:
         return task
 
     def _ended(self, name: str, task: asyncio.Task[Generation]) -> None:
-        if task.cancelled() or task.exception() or task.result().status in UNPAID:
-            self.shared.pop(name, None)  # whoever asks next tries again
+        """Whoever asks next tries again, except where the engine is gone, or the answer could not be kept: that ends the shard."""
+        if task.cancelled() or (not task.exception() and task.result().status in UNPAID):
+            self.shared.pop(name, None)
 
 
 class Session:

@@ -260,6 +260,7 @@ class Down(FakeEngine):
     """An engine that cannot be loaded."""
 
     async def complete(self, prompt, sampling, schema):
+        self.requests += 1
         raise EngineDown("no weights")
 
 
@@ -272,6 +273,17 @@ def test_an_engine_that_is_down_ends_the_worker_not_the_call() -> None:
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert [type(answer) for answer in asyncio.run(both())] == [EngineDown, EngineDown]
+
+
+def test_who_asks_before_a_worker_without_engine_has_ended_sends_nothing_again() -> None:
+    memory = Memory(Down())
+
+    async def in_turn() -> list[object]:
+        users = [session(memory.engine, memory=memory) for _ in range(2)]
+        return [(await asyncio.gather(each.complete("summary", **SUMMARY), return_exceptions=True))[0] for each in users]
+
+    assert [type(answer) for answer in asyncio.run(in_turn())] == [EngineDown, EngineDown]
+    assert memory.engine.requests == 1
 
 
 class Clumsy(FakeEngine):
