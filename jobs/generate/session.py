@@ -56,7 +56,7 @@ class Memory:
         return task
 
     def _ended(self, name: str, task: asyncio.Task[Generation]) -> None:
-        """Whoever asks next tries again, except where the engine is gone, or the answer could not be kept: that ends the shard."""
+        """Whoever asks next tries again, unless the engine is gone or the answer could not be kept, which ends the shard."""
         if task.cancelled() or (not task.exception() and task.result().status in UNPAID):
             self.shared.pop(name, None)
 
