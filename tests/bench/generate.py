@@ -228,6 +228,7 @@ def with_worker(people: list[Context], asked: list[Call], model: Model) -> dict[
         )  # fmt: skip
         engine = VllmEngine(model, "bench", lambda _: None)
         watch = Watch(engine._engine)
+        engine.encode_text("")  # the tokenizer is the model's
         made = worker.Worker(profile, manifest, 0, engine, Progress("bench"))
         start = time.perf_counter()
         sys.stdout = sys.stderr
