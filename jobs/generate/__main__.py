@@ -43,7 +43,7 @@ def main() -> None:
     if exists(told) and f"shard={arguments.shard}" not in folders(f"{profile.work(run_date)}/results"):
         raise InputError(f"{run_date} was done, and publish has taken its results over; start the night again")
     digest = model_digest(profile.model)
-    manifest.refuse_changed(made_with(profile, digest))
+    manifest.refuse_changed(made_with(profile, digest, manifest.fusion))
     worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
     worker.run()
     write_json(told, {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
 from statistics import fmean, pstdev
 
 from jobs.generate.context import Candidate
@@ -58,6 +60,20 @@ def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: 
         )
         for place, each in enumerate(ordered[:length], start=1)
     ]
+
+
+def may_change(candidates: Sequence[Candidate], scored: int, weight: float, group: str) -> bool:
+    """Whether any scores of the first `scored` candidates could put the list in another order.
+
+    Of n standardized values the largest is at most sqrt(2 n) above the smallest, and the mean, where unscored ones stand,
+    is between them: neighbours further apart than weight * sqrt(2 n) stay as they are.
+    """
+    n = min(scored, len(candidates))
+    if weight <= 0 or group == "holdout" or n < 2:
+        return False
+    reach = weight * sqrt(2 * n)
+    places = sorted(standardized({each.item_id: each.retrieval_score for each in candidates}).values())
+    return any(above - below <= reach for below, above in pairwise(places))
 
 
 def standardized(scores: dict[str, float]) -> dict[str, float]:

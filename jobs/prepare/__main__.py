@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from jobs import generations
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
+from jobs.fusion import decide
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
@@ -79,7 +80,10 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
         contract("rejected").conform(rejected).write.mode("overwrite").parquet(f"{work}/rejected")
         before = latest(profile, arguments.run_date)
-        made = made_with(profile, local_digest(profile.model))
+        digest = local_digest(profile.model)
+        fusion = decide(profile, arguments.run_date, digest)
+        progress(fusion.why)
+        made = made_with(profile, digest, fusion)
         users, sizes = write_contexts(spark, profile, judged, arguments, made, before)
     finally:
         for each in judged:
@@ -94,6 +98,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         counts=counts,
         release_before=before.release_id if before else None,
         made_with=made,
+        fusion=fusion,
         force=arguments.force,
         past=generations.past(spark, profile),
         seconds={},
