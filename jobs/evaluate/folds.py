@@ -29,12 +29,17 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
     )
 
 
-def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
-    """Lists made by the night's own code: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`."""
-    users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
+def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> tuple[DataFrame, DataFrame]:
+    """Histories and candidates of the judged users, made by the night's own code; what they had does not come again."""
     histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
-    rule = night.model_copy(update={"candidates": LENGTH, "repeat": "always" if night.repeat == "always" else "never"})
-    best = candidates(histories, fold.own, fold.events, items, rule, run_date)
+    rule = night.model_copy(update={"repeat": "always" if night.repeat == "always" else "never"})
+    return histories, candidates(histories, fold.own, fold.events, items, rule, run_date)
+
+
+def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
+    """Our lists: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`."""
+    users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
+    _, best = retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date)
     rows = table(best.select("user_id", F.posexplode("candidates.item_id").alias("place", "item_id")))
     lists = np.full((len(users), LENGTH), -1)
     lists[users.get_indexer(rows["user_id"]), rows["place"]] = catalogue.get_indexer(rows["item_id"])

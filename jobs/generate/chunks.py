@@ -66,7 +66,7 @@ class Chunks:
             for path in paths:
                 if path.endswith(".part"):  # of a write that failed
                     self._files.delete_file(path)
-            users, calls = ([path for path in paths if _is(kind, path)] for kind in ("users", "calls"))
+            users, calls = ([path for path in paths if is_chunk(kind, path)] for kind in ("users", "calls"))
             torn = [path for path in users + calls if not self._whole(path)]
             done.torn = len(torn)
             aside = {*torn, *(users if set(torn) & set(calls) else ())}
@@ -136,7 +136,8 @@ class Chunks:
             self._files.move(part, f"{self._folder}/{name_of(kind, content)}")
 
 
-def _is(kind: str, path: str) -> bool:
+def is_chunk(kind: str, path: str) -> bool:
+    """Whether a path is that of a chunk of `users` or `calls`."""
     name = path.rsplit("/", 1)[1]
     return name.startswith(f"{kind}-") and name.endswith(".parquet")
 
