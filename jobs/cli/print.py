@@ -103,6 +103,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "fallbacks": f"{row['template_share']:.1%} of the texts asked of the model are templates"
         if row["template_share"] is not None
         else None,
+        "lists": row.get("fusion"),
         "gates": f"{passed} of {len(verdicts)} rules hold" if verdicts else None,
         "release": row["release_id"],
         "time": took,

@@ -202,6 +202,7 @@ class Night:
             "rows_in": manifest.rows_in,
             "rows_later": manifest.rows_later,
             "rows_rejected": manifest.rows_rejected,
+            "fusion": manifest.fusion.why,
         }
         about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
         workers = sum(shard["seconds"] for shard in self.shards)  # what `plan` learns the speed of one from
