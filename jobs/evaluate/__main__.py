@@ -9,10 +9,9 @@ line it prints is JSON: the run, how many figures there are, and how many users 
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import pandas as pd
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.arguments import run_parser
 from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
 from jobs.evaluate.folds import arrays, ours, retrieved, table
@@ -40,17 +40,8 @@ NEW_ITEM = 5  # users who had it, below which an item is new
 CHOSEN_BY = "ndcg@10"
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse()
+    arguments = run_parser("evaluate", __doc__).parse_args()
     profile = load_profile(arguments.profile)
     progress = Progress("evaluate")
     with spark_session(profile, "evaluate") as spark:
@@ -136,7 +127,8 @@ class Evaluation:
             chosen[method] = self._tuned(method, validation)
             lists[method] = np.concatenate([make(fold, **chosen[method]) for fold in test])
             self.progress(f"{split}: {method} {chosen[method] or ''}")
-        values = {method: by_user(places(each, self._target(test))) for method, each in lists.items()}
+        target = np.concatenate([fold.target for fold in test])
+        values = {method: by_user(places(each, target)) for method, each in lists.items()}
         rows = []
         for segment, members in self._segments(test).items():
             rows += _compared(values, members, {"split": split, "segment": segment}, chosen)
@@ -150,9 +142,11 @@ class Evaluation:
     def _tuned(self, method: str, folds: list[Arrays]) -> Row:
         """The settings of the grid with the best mean on validation events."""
 
+        target = np.concatenate([fold.target for fold in folds])
+
         def worth(settings: Row) -> float:
             made = np.concatenate([METHODS[method](fold, **settings) for fold in folds])
-            return float(by_user(places(made, self._target(folds)))[CHOSEN_BY].mean())
+            return float(by_user(places(made, target))[CHOSEN_BY].mean())
 
         return max(GRID[method], key=worth) if len(GRID[method]) > 1 else GRID[method][0]
 
@@ -163,9 +157,6 @@ class Evaluation:
         cold, half = known < self.profile.night.cold_events, np.median(known)
         light, everyone = ~cold & (known < half), np.ones(len(known), bool)
         return {"all": everyone, "cold": cold, "light": light, "heavy": ~cold & ~light, "new_items": learned < NEW_ITEM}
-
-    def _target(self, folds: list[Arrays]) -> np.ndarray:
-        return np.concatenate([fold.target for fold in folds])
 
 
 def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:

@@ -8,12 +8,12 @@ goes on where it was. The last line it prints is JSON: users and calls.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 from datetime import date
 from typing import Any
 
+from jobs.arguments import run_parser
 from jobs.errors import run_main
 from jobs.generate.context import Candidate, Context
 from jobs.generate.engine import Engine
@@ -31,11 +31,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="jobs.evaluate.scores", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    arguments = parser.parse_args()
+    arguments = run_parser("evaluate.scores", __doc__, started_at=False).parse_args()
     profile = load_profile(arguments.profile)
     progress = Progress("evaluate")
     engine = make_engine(profile.model, model_digest(profile.model), progress)

@@ -10,10 +10,8 @@ stands in `evaluations` is measured on test users. The last line it prints is JS
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass
-from datetime import date
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -22,6 +20,7 @@ import numpy as np
 import pyarrow.dataset as ds
 from pyarrow import fs
 
+from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import run_main
 from jobs.evaluate.figure import draw
@@ -92,11 +91,7 @@ class Fitted:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="jobs.evaluate.weigh", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    arguments = parser.parse_args()
+    arguments = run_parser("evaluate.weigh", __doc__, started_at=False).parse_args()
     profile, run_id, progress = load_profile(arguments.profile), arguments.run_id, Progress("evaluate")
     work = profile.evaluation_work(str(arguments.run_date))
     validation, test = (read_part(work, shard) for shard in range(len(PARTS)))

@@ -11,12 +11,12 @@ import argparse
 import hashlib
 import json
 from contextlib import nullcontext
-from datetime import date, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import SparkSession
 
 from jobs import generations
+from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
 from jobs.fusion import decide
@@ -37,11 +37,7 @@ from jobs.weights import local_digest
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.prepare", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    parser = run_parser("prepare", __doc__)
     parser.add_argument("--users")
     parser.add_argument("--shards", type=int)
     parser.add_argument("--force", action="store_true")
