@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,8 +38,15 @@ class Ranked:
         }
 
 
-def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: float, group: str, length: int) -> list[Ranked]:
-    """The best `length` candidates.
+def rank(
+    candidates: Sequence[Candidate],
+    llm_scores: dict[str, float],
+    weight: float,
+    group: str,
+    length: int,
+    most_per_tag: int | None = None,
+) -> list[Ranked]:
+    """The best `length` candidates, at most `most_per_tag` of them with one tag as far as there are others (`varied`).
 
     With weight 0, for a holdout user or without any model score the order is retrieval's; otherwise it is that of
     z(retrieval) + weight * z(model), each standardized over the user's candidates, unscored ones at the mean.
@@ -48,7 +56,7 @@ def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: 
     if fused:
         model = standardized(llm_scores)
         scores = {name: z + weight * model.get(name, 0.0) for name, z in standardized(scores).items()}
-    ordered = sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank))
+    ordered = varied(sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank)), length, most_per_tag)
     return [
         Ranked(
             item=each,
@@ -60,6 +68,23 @@ def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: 
         )
         for place, each in enumerate(ordered[:length], start=1)
     ]
+
+
+def varied(ordered: Sequence[Candidate], length: int, most_per_tag: int | None) -> list[Candidate]:
+    """The same items, those put behind of which `most_per_tag` of the first `length` have a tag of theirs already.
+
+    Items are taken in their order; where too few fit, those that were put behind fill the list, in their order too.
+    """
+    if most_per_tag is None:
+        return list(ordered)
+    tags: Counter[str] = Counter()
+    first: list[Candidate] = []
+    for item in ordered:
+        if len(first) < length and all(tags[tag] < most_per_tag for tag in item.tags):
+            tags.update(set(item.tags))
+            first.append(item)
+    taken = {item.item_id for item in first}
+    return first + [item for item in ordered if item.item_id not in taken]
 
 
 def may_change(candidates: Sequence[Candidate], scored: int, weight: float, group: str) -> bool:
