@@ -161,7 +161,7 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
 
     db = duckdb.connect()
     db.execute(f"SET memory_limit = '{MEMORY_GB * 2 // 3}GB'; SET temp_directory = '{folder}/duckdb'")
-    db.execute(f"CREATE TABLE log AS SELECT *, to_timestamp(time) AS at FROM '{folder}/events.parquet'")
+    db.execute(f"CREATE TABLE log AS SELECT *, to_timestamp(time) AS moment FROM '{folder}/events.parquet'")
     start = time.perf_counter()
     found = db.sql(sql)
     (row,) = found.fetchall()
@@ -169,10 +169,10 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
     return time.perf_counter() - start, told
 
 
-PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY at DESC, event DESC) AS place FROM log"
+PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY moment DESC, event DESC) AS place FROM log"
 HISTORIES = f"""
     WITH placed AS ({PLACED}), kept AS (
-      SELECT user, list(struct_pack(at, event, item) ORDER BY place DESC) AS history
+      SELECT user, list(struct_pack(m := moment, e := event, i := item) ORDER BY place DESC) AS history
       FROM placed WHERE place <= 50 GROUP BY user)
     SELECT count(*) AS users, sum(len(history))::BIGINT AS events FROM kept"""
 COOCCURRENCE = f"""
