@@ -35,8 +35,10 @@ class Ranked:
         }
 
 
-def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: float, group: str, length: int) -> list[Ranked]:
-    """The best `length` candidates.
+def rank(
+    candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: float, group: str, length: int, new: int = 0
+) -> list[Ranked]:
+    """The best `length` candidates, among them the best `new` of those that content brought, whatever their score.
 
     With weight 0, for a holdout user or without any model score the order is retrieval's; otherwise it is that of
     z(retrieval) + weight * z(model), each standardized over the user's candidates, unscored ones at the mean.
@@ -47,6 +49,8 @@ def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: 
         model = standardized(llm_scores)
         scores = {name: z + weight * model.get(name, 0.0) for name, z in standardized(scores).items()}
     ordered = sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank))
+    kept = [each for each in ordered if each.by_content][:new]
+    others = [each for each in ordered if each not in kept][: length - len(kept)]
     return [
         Ranked(
             item=each,
@@ -56,7 +60,7 @@ def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], weight: 
             source="fused" if fused else each.source,
             experiment_group=group,
         )
-        for place, each in enumerate(ordered[:length], start=1)
+        for place, each in enumerate((each for each in ordered if each in kept or each in others), start=1)
     ]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from jobs.generate.context import Contribution
 from jobs.generate.ranking import rank, standardized
 from tests.generate.rows import user
 
@@ -37,6 +40,25 @@ def test_order(scores: dict[str, float], weight: float, group: str, order: list[
 def test_length() -> None:
     assert [each.item.item_id for each in rank(USER.candidates, {}, 0, "treatment", 2)] == ["new1", "new2"]
     assert rank((), {}, 1, "treatment", 5) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "new", "scores", "order"),
+    [
+        (2, 0, {}, ["new1", "new2"]),
+        (2, 1, {}, ["new1", "new3"]),
+        (3, 1, {}, ["new1", "new2", "new3"]),
+        (1, 1, {}, ["new3"]),
+        (2, 1, WORST_FIRST, ["new3", "new2"]),
+    ],
+    ids=["none kept", "one kept", "all fit", "nothing else", "the model put it first"],
+)
+def test_places_are_kept_for_what_content_brought(length, new, scores, order) -> None:
+    brought = replace(USER.candidates[2], contributions=(Contribution("content", "e1", 1.0),))
+    ranked = rank((*USER.candidates[:2], brought), scores, 2.0, "treatment", length, new)
+    assert [each.item.item_id for each in ranked] == order
+    assert [each.rank for each in ranked] == [*range(1, length + 1)]
+    assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
 
 
 @pytest.mark.parametrize(
