@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
 from jobs.evaluate.baselines import LENGTH, Arrays
 from jobs.evaluate.splits import Fold
+from jobs.generate.ranking import chosen
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import user_histories
 from jobs.profile import Night
@@ -30,15 +31,27 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
 
 
 def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
-    """Lists made by the night's own code: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`."""
+    """Lists made by the night's own code: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`.
+
+    The first `night.list_length` are the list that is published, the others the candidates after it.
+    """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
     histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
     rule = night.model_copy(update={"candidates": LENGTH, "repeat": "always" if night.repeat == "always" else "never"})
     best = candidates(histories, fold.own, fold.events, items, rule, run_date)
-    rows = table(best.select("user_id", F.posexplode("candidates.item_id").alias("place", "item_id")))
+    found = F.transform(
+        "candidates", lambda each: F.struct(each["item_id"], F.exists(each["contributions"], _by_content).alias("new"))
+    )
     lists = np.full((len(users), LENGTH), -1)
-    lists[users.get_indexer(rows["user_id"]), rows["place"]] = catalogue.get_indexer(rows["item_id"])
+    for user, each in table(best.select("user_id", found.alias("found"))).itertuples(index=False):
+        first = chosen([item["new"] for item in each], min(night.list_length, LENGTH), night.new_places)
+        order = [*first, *sorted({*range(len(each))} - {*first})]
+        lists[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])
     return lists
+
+
+def _by_content(part: Column) -> Column:
+    return part["source"] == "content"
 
 
 def table(rows: DataFrame) -> pd.DataFrame:

@@ -49,8 +49,6 @@ def rank(
         model = standardized(llm_scores)
         scores = {name: z + weight * model.get(name, 0.0) for name, z in standardized(scores).items()}
     ordered = sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank))
-    kept = [each for each in ordered if each.by_content][:new]
-    others = [each for each in ordered if each not in kept][: length - len(kept)]
     return [
         Ranked(
             item=each,
@@ -60,8 +58,15 @@ def rank(
             source="fused" if fused else each.source,
             experiment_group=group,
         )
-        for place, each in enumerate((each for each in ordered if each in kept or each in others), start=1)
+        for place, each in enumerate((ordered[n] for n in chosen([each.by_content for each in ordered], length, new)), start=1)
     ]
+
+
+def chosen(by_content: Sequence[bool], length: int, new: int) -> list[int]:
+    """Which places of an order, from 0, make a list of `length`: the first, with the first `new` that content brought."""
+    kept = [place for place, found in enumerate(by_content) if found][:new]
+    others = [place for place in range(len(by_content)) if place not in kept]
+    return sorted(kept + others[: length - len(kept)])
 
 
 def standardized(scores: dict[str, float]) -> dict[str, float]:
