@@ -150,6 +150,7 @@ class Night(Table):
 
     list_length: Count = 10
     candidates: Annotated[int, Field(ge=1, le=1000)] = 20
+    new_items: Annotated[int, Field(ge=0)] = 1  # places kept for what content brings (`new_places`); 0: it brings nothing
     history_length: Count = 50  # most recent events a context keeps
     explanations: Annotated[int, Field(ge=0)] = 3  # of the list's first items that the model explains; templates beyond
     scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
@@ -176,6 +177,11 @@ class Night(Table):
         if self.list_length > self.candidates:
             raise ValueError(f"list_length {self.list_length} is more than candidates {self.candidates}")
         return self
+
+    @property
+    def new_places(self) -> int:
+        """Places kept for new items, in candidates and in the list: `new_items`, at most half of the list."""
+        return min(self.new_items, self.list_length // 2)
 
 
 SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def spark_session(profile: Profile, job: str) -> Iterator[SparkSession]:
 
     if profile.runtime.spark == "venv":
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of Python workers
         os.environ.setdefault("SPARK_LOCAL_DIRS", str(home() / "spark"))
     settings = DELTA | ALWAYS | (laptop() if profile.runtime.spark == "venv" else {}) | profile.runtime.spark_conf
     builder = SparkSession.builder.appName(f"nocturne-{job}")

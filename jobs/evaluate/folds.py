@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
 from jobs.evaluate.baselines import LENGTH, Arrays
 from jobs.evaluate.splits import Fold
+from jobs.generate.ranking import chosen
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import user_histories
 from jobs.profile import Night
@@ -37,13 +38,26 @@ def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> tupl
 
 
 def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
-    """Our lists: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`."""
+    """Our lists: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`.
+
+    The first `night.list_length` are the list that is published, the others the candidates after it.
+    """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
     _, best = retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date)
-    rows = table(best.select("user_id", F.posexplode("candidates.item_id").alias("place", "item_id")))
+    found = F.transform(
+        "candidates",
+        lambda each: F.struct(each["item_id"], each["tags"], F.exists(each["contributions"], _by_content).alias("new")),
+    )
+    rule = night.model_copy(update={"list_length": min(night.list_length, LENGTH)})
     lists = np.full((len(users), LENGTH), -1)
-    lists[users.get_indexer(rows["user_id"]), rows["place"]] = catalogue.get_indexer(rows["item_id"])
+    for user, each in table(best.select("user_id", found.alias("found"))).itertuples(index=False):
+        order = chosen([item["tags"] for item in each], [item["new"] for item in each], rule)
+        lists[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])
     return lists
+
+
+def _by_content(part: Column) -> Column:
+    return part["source"] == "content"
 
 
 def table(rows: DataFrame) -> pd.DataFrame:

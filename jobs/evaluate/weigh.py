@@ -2,7 +2,7 @@
 
     python -m jobs.evaluate.weigh --profile FILE --run-date 2016-10-17 --run-id ID
 
-Lists are fused by the night's own `rank`. For each way of scoring, the weight is the one of `WEIGHTS` with the best mean
+Lists are fused by the night's own code. For each way of scoring, the weight is the one of `WEIGHTS` with the best mean
 ndcg@10 on validation users; it is 0 unless it is better than 0 at 95%. To choose and to judge on the same users would
 flatter it: the gain is that of cross-fitting, each tenth of the users with the weight that is best on the others. What then
 stands in `evaluations` is measured on test users. The last line it prints is JSON: the figures and the weights.
@@ -29,9 +29,9 @@ from jobs.evaluate.trials import PARTS
 from jobs.fusion import PROMPTS, WEIGHT, conditions
 from jobs.generate.chunks import is_chunk
 from jobs.generate.context import Context
-from jobs.generate.ranking import rank
+from jobs.generate.ranking import ordered
 from jobs.home import home
-from jobs.profile import Profile, load_profile
+from jobs.profile import Night, Profile, load_profile
 from jobs.progress import Progress
 from jobs.storage import filesystem, parquet, put_rows, read_rows, remove
 from jobs.weights import local_digest
@@ -39,7 +39,6 @@ from jobs.weights import local_digest
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 ALONE = 1e6  # a weight that leaves retrieval nothing but ties
 PARTS_OF_USERS = 10  # of cross-fitting
-LENGTH = 20
 SPLIT, OURS = "model", "ours"
 
 Row = dict[str, Any]
@@ -55,23 +54,28 @@ class Trial:
     scores: dict[str, Scores]
     turns: list[Scores]
 
-    def place(self, scorer: str | None, weight: float, length: int = LENGTH) -> float:
-        """Place of the held-out item in the fused list, from 1; inf where it is not in it."""
+    def place(self, scorer: str | None, night: Night) -> float:
+        """Place of the held-out item in the fused order of the candidates, from 1; inf where it is not among them."""
         scores = self.scores.get(scorer, {}) if scorer else {}
-        listed = rank(self.user.candidates, scores, weight, "treatment", length)
+        listed = ordered(self.user.candidates, scores, "treatment", night)
         return next((float(each.rank) for each in listed if each.item.item_id == self.target), np.inf)
 
 
 @dataclass(frozen=True)
 class Part:
-    """The users of one part: `trials`, and how many there are with those whom no score concerns (their metrics are 0)."""
+    """The users of one part: `trials`, and how many there are with those whom no score concerns (their metrics are 0).
+
+    Lists are made by the rules of `night`.
+    """
 
     trials: list[Trial]
     n: int
+    night: Night
 
     def values(self, scorer: str | None, weight: float) -> dict[str, np.ndarray]:
         """Metric -> value of each user, those without a trial last."""
-        places = [trial.place(scorer, weight) for trial in self.trials]
+        night = self.night.model_copy(update={"model_weight": weight})
+        places = [trial.place(scorer, night) for trial in self.trials]
         return by_user(np.array(places + [np.inf] * (self.n - len(places))))
 
 
@@ -94,7 +98,7 @@ def main() -> None:
     arguments = run_parser("evaluate.weigh", __doc__, started_at=False).parse_args()
     profile, run_id, progress = load_profile(arguments.profile), arguments.run_id, Progress("evaluate")
     work = profile.evaluation_work(str(arguments.run_date))
-    validation, test = (read_part(work, shard) for shard in range(len(PARTS)))
+    validation, test = (read_part(work, shard, profile.night) for shard in range(len(PARTS)))
     rows: list[Row] = []
     if validation.trials and test.trials:
         rows = figures(profile, validation, test, local_digest(profile.model), progress) + probed(work)
@@ -152,7 +156,7 @@ def shuffled(part: Part) -> Part:
         scores = {item.item_id: draw.random() for item in trial.user.candidates}
         return Trial(trial.user, trial.target, {"random": scores}, [])
 
-    return Part([one(trial) for trial in part.trials], part.n)
+    return Part([one(trial) for trial in part.trials], part.n, part.night)
 
 
 def compared(lists: dict[str, dict[str, np.ndarray]], n: int, settings: dict[str, Row]) -> list[Row]:
@@ -214,17 +218,17 @@ def summary(method: str, metric: str, values: list[float]) -> Row:
     return about | {"value": float(mean[0]), "low": float(low[0]), "high": float(high[0])}
 
 
-def read_part(work: str, shard: int) -> Part:
+def read_part(work: str, shard: int, night: Night) -> Part:
     """What the first two stages left of a part."""
     try:
         targets = parquet(f"{work}/targets/shard={shard}").to_table().to_pylist()
     except FileNotFoundError:
-        return Part([], 0)
+        return Part([], 0, night)
     target = {row["user_id"]: row["target"] for row in targets}
     said = {row["user_id"]: row["scores"] for row in results(work, shard)}
     contexts = parquet(f"{work}/contexts/shard={shard}").to_table().to_pylist() if said else []
     users = [Context.from_row(row) for row in contexts if row["user_id"] in said]
-    return Part([trial(user, target[user.user_id], said[user.user_id]) for user in users], len(target))
+    return Part([trial(user, target[user.user_id], said[user.user_id]) for user in users], len(target), night)
 
 
 def trial(user: Context, target: str, said: list[Row]) -> Trial:

@@ -66,6 +66,11 @@ class Candidate:
         """Ids of the events that brought it, strongest first."""
         return tuple(dict.fromkeys(each.event_id for each in self.contributions if each.event_id))
 
+    @property
+    def by_content(self) -> bool:
+        """Whether it is a new item that content brought."""
+        return any(each.source == "content" for each in self.contributions)
+
 
 @dataclass(frozen=True)
 class Generation:

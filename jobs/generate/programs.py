@@ -39,7 +39,7 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
     night, noun = profile.night, profile.items.noun
     summary = await summarize(user, ask, noun)
     scores = await score(user, ask, night)
-    ranked = rank(user.candidates, scores, night.fused_weight, user.experiment_group, night.list_length, night.most_per_tag)
+    ranked = rank(user.candidates, scores, user.experiment_group, night)
     told = await asyncio.gather(*[explain(user, ask, each.item, noun, each.rank <= night.explanations) for each in ranked])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
     cited = [each["evidence"] for each in (*interests, *dislikes)] + [each.item.events for each in ranked]

@@ -10,6 +10,7 @@ from math import sqrt
 from statistics import fmean, pstdev
 
 from jobs.generate.context import Candidate
+from jobs.profile import Night
 
 
 @dataclass(frozen=True)
@@ -38,25 +39,25 @@ class Ranked:
         }
 
 
-def rank(
-    candidates: Sequence[Candidate],
-    llm_scores: dict[str, float],
-    weight: float,
-    group: str,
-    length: int,
-    most_per_tag: int | None = None,
-) -> list[Ranked]:
-    """The best `length` candidates, at most `most_per_tag` of them with one tag as far as there are others (`varied`).
+def rank(candidates: Sequence[Candidate], llm_scores: dict[str, float], group: str, night: Night) -> list[Ranked]:
+    """The list: the first `night.list_length` of `ordered`."""
+    return ordered(candidates, llm_scores, group, night)[: night.list_length]
+
+
+def ordered(candidates: Sequence[Candidate], llm_scores: dict[str, float], group: str, night: Night) -> list[Ranked]:
+    """All candidates, those of the list first (`chosen`).
 
     With weight 0, for a holdout user or without any model score the order is retrieval's; otherwise it is that of
     z(retrieval) + weight * z(model), each standardized over the user's candidates, unscored ones at the mean.
     """
+    weight = night.fused_weight
     fused = weight > 0 and group != "holdout" and bool(llm_scores)
     scores = {each.item_id: each.retrieval_score for each in candidates}
     if fused:
         model = standardized(llm_scores)
         scores = {name: z + weight * model.get(name, 0.0) for name, z in standardized(scores).items()}
-    ordered = varied(sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank)), length, most_per_tag)
+    best = sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank))
+    places = chosen([each.tags for each in best], [each.by_content for each in best], night)
     return [
         Ranked(
             item=each,
@@ -66,25 +67,34 @@ def rank(
             source="fused" if fused else each.source,
             experiment_group=group,
         )
-        for place, each in enumerate(ordered[:length], start=1)
+        for place, each in enumerate((best[place] for place in places), start=1)
     ]
 
 
-def varied(ordered: Sequence[Candidate], length: int, most_per_tag: int | None) -> list[Candidate]:
-    """The same items, those put behind of which `most_per_tag` of the first `length` have a tag of theirs already.
+def chosen(tags: Sequence[Sequence[str]], by_content: Sequence[bool], night: Night) -> list[int]:
+    """Places of an order, from 0, those of the list first; `tags` and `by_content` are those of the items.
 
-    Items are taken in their order; where too few fit, those that were put behind fill the list, in their order too.
+    Items that would be more than `night.most_per_tag` of the list with one tag are put behind the others. Then the first
+    `night.new_places` of those that content brought are in the list in any case.
     """
-    if most_per_tag is None:
-        return list(ordered)
-    tags: Counter[str] = Counter()
-    first: list[Candidate] = []
-    for item in ordered:
-        if len(first) < length and all(tags[tag] < most_per_tag for tag in item.tags):
-            tags.update(set(item.tags))
-            first.append(item)
-    taken = {item.item_id for item in first}
-    return first + [item for item in ordered if item.item_id not in taken]
+    order = varied(tags, night.list_length, night.most_per_tag)
+    kept = [place for place in order if by_content[place]][: night.new_places]
+    others = [place for place in order if place not in kept]
+    first = {*kept, *others[: night.list_length - len(kept)]}
+    return [place for place in order if place in first] + [place for place in order if place not in first]
+
+
+def varied(tags: Sequence[Sequence[str]], length: int, most: int | None) -> list[int]:
+    """An order's places, those put behind whose items would be more than `most` of the first `length` with one tag."""
+    if most is None:
+        return list(range(len(tags)))
+    had: Counter[str] = Counter()
+    first: list[int] = []
+    for place, own in enumerate(tags):
+        if len(first) < length and all(had[tag] < most for tag in own):
+            had.update(set(own))
+            first.append(place)
+    return first + [place for place in range(len(tags)) if place not in first]
 
 
 def may_change(candidates: Sequence[Candidate], scored: int, weight: float, group: str) -> bool:

@@ -1,20 +1,24 @@
 """Items worth ranking for each user, each with what brought it and how much.
 
-    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)          w of `cooccurrence`
-            + POPULAR * p(b)                                                           p of `popular`
+    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)    w of `cooccurrence` and, to new items, `content`
+            + POPULAR * p(b)                                                     p of `popular`
     r(e)    = 0.5 ^ (place(e) / QUERY_HALF_LIFE), place 0 the latest; DISLIKED of that for a negative event
 
 An event counts for the first NEIGHBOURS * r(e) neighbours of its item only: what an old event says of a far one is less than
 anything that a list would show. A negative event tells what goes with what all the same; no text names it. Every summand of
 an item's score is one of its `contributions`: they add up to it.
+
+The best `night.new_places` of those that content brought are kept whatever their score; the others by score. All stand in the
+order of their scores, so that those kept are as a rule the last; `generate.ranking` keeps them their places in the list too.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
+from jobs.prepare.content import likeness, stand_ins
+from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours, total
 from jobs.profile import Night
 
 QUERY, QUERY_HALF_LIFE = 10, 2.0
@@ -32,11 +36,13 @@ def candidates(
     from; `items` the catalogue.
     """
     query = queries(histories)
-    found = retrieved(query, neighbours(everyone, query.select("item_id").distinct()))
-    found = found.unionByName(popular(histories, everyone, night))
+    near = neighbours(everyone, query.select("item_id").distinct())
+    found = retrieved(query, near, "cooccurrence").unionByName(popular(histories, everyone, night))
+    if night.new_items:
+        found = found.unionByName(retrieved(query, stand_ins(near, likeness(items, everyone)), "content"))
     if night.repeat != "always":
         found = found.join(consumed(own, histories, night, run_date), ["user_id", "item_id"], how="left_anti")
-    return best(found, items, night.candidates)
+    return best(found, items, night)
 
 
 def queries(histories: DataFrame) -> DataFrame:
@@ -51,13 +57,13 @@ def queries(histories: DataFrame) -> DataFrame:
     )
 
 
-def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
+def retrieved(query: DataFrame, near: DataFrame, source: str) -> DataFrame:
     """user_id, item_id, source, event_id, amount: what a user's latest events lead to."""
     pairs = query.join(near, "item_id", how="inner").where(F.col("place") <= NEIGHBOURS * F.col("recency"))
     return pairs.select(
         "user_id",
         F.col("neighbour").alias("item_id"),
-        F.lit("cooccurrence").alias("source"),
+        F.lit(source).alias("source"),
         "event_id",
         F.round(F.col("recency") * F.col("weight"), DIGITS).alias("amount"),
     )
@@ -73,7 +79,7 @@ def popular(histories: DataFrame, everyone: DataFrame, night: Night) -> DataFram
     assert newest
     days = F.datediff(F.lit(newest["time"]), "time")
     lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS)
-    counts = everyone.groupBy("item_id").agg(_total(lately, 12).alias("lately"))
+    counts = everyone.groupBy("item_id").agg(total(lately, 12).alias("lately"))
     rows = counts.orderBy(F.desc("lately"), "item_id").take(3 * night.candidates)  # a number of the profile, not of users
     amounts = {row["item_id"]: round(POPULAR * row["lately"] / rows[0]["lately"], DIGITS) for row in rows}
     shelf = F.create_map(*[F.lit(each) for pair in amounts.items() for each in pair])
@@ -94,21 +100,25 @@ def consumed(own: DataFrame, histories: DataFrame, night: Night, run_date: str) 
     return theirs.select("user_id", "item_id").distinct()
 
 
-def best(found: DataFrame, items: DataFrame, n: int) -> DataFrame:
-    """The best `n` of each user as one array. `found` has a row a contribution: user_id, item_id, source, event_id, amount."""
+def best(found: DataFrame, items: DataFrame, night: Night) -> DataFrame:
+    """The best `night.candidates` of each user as one array, `night.new_places` of them by content if there are so many.
+
+    `found` has a row a contribution: user_id, item_id, source, event_id, amount.
+    """
     part = F.struct((-F.col("amount")).alias("order"), F.struct("source", "event_id", "amount").alias("part"))
     once = found.groupBy("user_id", "item_id").agg(
-        _total(F.col("amount"), DIGITS).alias("retrieval_score"),
+        total(F.col("amount"), DIGITS).alias("retrieval_score"),
+        F.max(F.col("source") == "content").alias("new"),
         F.when(F.count("event_id") > 0, "retrieval").otherwise("popularity").alias("source"),
         F.array_sort(F.collect_list(part)).alias("parts"),
     )
-    order = Window.partitionBy("user_id").orderBy(F.desc("retrieval_score"), "item_id")
-    ranked = once.select("*", F.row_number().over(order).alias("retrieval_rank")).where(F.col("retrieval_rank") <= n)
+    by_score = [F.desc("retrieval_score"), F.col("item_id")]
+    among = F.row_number().over(Window.partitionBy("user_id", "new").orderBy(*by_score))  # new ones, or the others
+    few = once.withColumn("among", among).where(F.col("among") <= night.candidates)
+    kept = F.col("new") & (F.col("among") <= night.new_places)
+    chosen = F.row_number().over(Window.partitionBy("user_id").orderBy(F.desc(kept), *by_score)) <= night.candidates
+    rank = F.row_number().over(Window.partitionBy("user_id").orderBy(*by_score))
+    ranked = few.withColumn("chosen", chosen).where("chosen").withColumn("retrieval_rank", rank)
     full = ranked.join(items, "item_id", how="inner").withColumn("contributions", F.col("parts.part"))
     names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "contributions"]
     return full.groupBy("user_id").agg(F.array_sort(F.collect_list(F.struct(*names))).alias("candidates"))
-
-
-def _total(amount: Column, digits: int) -> Column:
-    """A sum that is the same in whatever order Spark adds: sums of doubles are not."""
-    return F.sum(amount.cast(f"decimal(28, {digits})")).cast("double")

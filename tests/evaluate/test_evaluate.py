@@ -163,4 +163,4 @@ def test_a_model_that_helps_gets_a_weight_and_one_that_does_not_gets_none(spark,
 def test_without_users_to_score_there_is_nothing_of_the_model(spark, tmp_path):
     one = made(tmp_path, log(12, 4), scored_users=0)
     assert Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test")).trials() == 0
-    assert weigh.read_part(one.evaluation_work("2024-06-01"), 0) == weigh.Part([], 0)
+    assert weigh.read_part(one.evaluation_work("2024-06-01"), 0, one.night).trials == []

@@ -8,11 +8,12 @@ import pytest
 
 from jobs.evaluate.weigh import Part, Trial, correlation, figures, fit, order_effects, shuffled
 from jobs.fusion import PROMPTS, WEIGHT
-from jobs.profile import load_profile
+from jobs.profile import Night, load_profile
 from jobs.progress import Progress
 from tests.generate.rows import candidate, user
 
 N = 20
+NIGHT = Night()
 
 
 def trial(name: str, target: int, scores: dict[str, list[float]], turns: list[list[float]] | None = None) -> Trial:
@@ -31,7 +32,7 @@ def part(quality: float, users: int = 300, seed: int = 0) -> Part:
         target = min(N, 1 + int(draw.expovariate(0.15)))
         nats = [draw.gauss(quality * (place == target), 1) for place in range(1, N + 1)]
         trials.append(trial(f"u{number}", target, dict.fromkeys(PROMPTS, nats)))
-    return Part(trials, users)
+    return Part(trials, users, NIGHT)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -61,17 +62,18 @@ def test_a_gain_on_validation_is_there_on_test():
 
 def test_users_out_of_reach_are_counted():
     one = trial("u", 1, {"likelihood": [0.0] * N})
-    assert Part([one], 4).values("likelihood", 0.5)["recall@10"].tolist() == [1, 0, 0, 0]
-    assert fit(Part([one], 4), "likelihood").gain == 0
+    assert Part([one], 4, NIGHT).values("likelihood", 0.5)["recall@10"].tolist() == [1, 0, 0, 0]
+    assert fit(Part([one], 4, NIGHT), "likelihood").gain == 0
 
 
 @pytest.mark.parametrize(
     ("weight", "expected"), [(0.0, 3.0), (1.0, 1.0), (1e6, 1.0)], ids=["retrieval's place", "fused", "the scores alone"]
 )
 def test_place_of_the_held_out_item(weight, expected):
+    rule = Night(model_weight=weight)
     one = trial("u", 3, {"likelihood": [0.0, 0.0, 1.0] + [0.0] * (N - 3)})
-    assert one.place("likelihood", weight) == expected
-    assert replace(one, target="elsewhere").place("likelihood", weight) == np.inf
+    assert one.place("likelihood", rule) == expected
+    assert replace(one, target="elsewhere").place("likelihood", rule) == np.inf
 
 
 def test_a_random_order_is_the_same_again():
@@ -84,7 +86,7 @@ def test_order_effects_by_hand():
     turned = [trial("u", 1, {}, [falling, falling[::-1]])]
 
     def told(trials):
-        return {row["metric"]: row["value"] for row in order_effects(Part(trials, 1))}
+        return {row["metric"]: row["value"] for row in order_effects(Part(trials, 1, NIGHT))}
 
     assert told(same) == pytest.approx({"place_correlation": -1.0, "order_agreement": 1.0})
     assert told(turned) == pytest.approx({"place_correlation": 0.0, "order_agreement": -1.0})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.generate.ranking import rank, standardized, varied
+from jobs.generate.context import Contribution
+from jobs.generate.ranking import ordered, rank, standardized, varied
+from jobs.profile import Night
 from tests.generate.rows import candidate, user
 
 USER = user()  # Ronin 3, Fargo 2, Speed 1 by retrieval
@@ -30,7 +33,7 @@ WORST_FIRST = {"new1": -30.0, "new2": -20.0, "new3": -10.0}
     ids=["weight 0", "holdout", "no scores", "turned round", "a tie goes to retrieval", "unscored at the mean", "one score"],
 )
 def test_order(scores: dict[str, float], weight: float, group: str, order: list[tuple[str, float]], source: str) -> None:
-    ranked = rank(USER.candidates, scores, weight, group, 3)
+    ranked = rank(USER.candidates, scores, group, Night(list_length=3, model_weight=weight))
     assert [each.item.item_id for each in ranked] == [name for name, _ in order]
     assert [each.score for each in ranked] == pytest.approx([score for _, score in order])
     assert [each.rank for each in ranked] == [1, 2, 3]
@@ -39,8 +42,28 @@ def test_order(scores: dict[str, float], weight: float, group: str, order: list[
 
 
 def test_length() -> None:
-    assert [each.item.item_id for each in rank(USER.candidates, {}, 0, "treatment", 2)] == ["new1", "new2"]
-    assert rank((), {}, 1, "treatment", 5) == []
+    assert [each.item.item_id for each in rank(USER.candidates, {}, "treatment", Night(list_length=2))] == ["new1", "new2"]
+    assert rank((), {}, "treatment", Night(model_weight=1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "new", "scores", "order"),
+    [
+        (2, 0, {}, ["new1", "new2"]),
+        (2, 1, {}, ["new1", "new3"]),
+        (3, 1, {}, ["new1", "new2", "new3"]),
+        (1, 1, {}, ["new3"]),
+        (2, 1, WORST_FIRST, ["new3", "new2"]),
+    ],
+    ids=["none kept", "one kept", "all fit", "nothing else", "the model put it first"],
+)
+def test_places_are_kept_for_what_content_brought(length, new, scores, order) -> None:
+    brought = replace(USER.candidates[2], contributions=(Contribution("content", "e1", 1.0),))
+    rule = Night(list_length=length, new_items=new, model_weight=2.0)
+    ranked = rank((*USER.candidates[:2], brought), scores, "treatment", rule)
+    assert [each.item.item_id for each in ranked] == order
+    assert [each.rank for each in ranked] == [*range(1, length + 1)]
+    assert [each.score for each in ranked] == sorted((each.score for each in ranked), reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -69,24 +92,29 @@ TAGGED = [("a", ["Drama"]), ("b", ["Drama", "Crime"]), ("c", ["Drama"]), ("d", [
 )
 def test_at_most_so_many_of_a_tag(most: int | None, length: int, expected: str) -> None:
     rows = [candidate(n, name, 9.0 - n) | {"tags": tags} for n, (name, tags) in enumerate(TAGGED, 1)]
-    listed = rank(user(candidates=rows).candidates, {}, 0.0, "treatment", length, most)
+    rule = Night(list_length=length, most_per_tag=most)
+    listed = rank(user(candidates=rows).candidates, {}, "treatment", rule)
     assert "".join(each.item.title for each in listed) == expected
     assert [each.rank for each in listed] == list(range(1, length + 1))
 
 
 @given(st.lists(st.lists(st.sampled_from("pqrs"), max_size=3), max_size=8), st.integers(1, 8), st.integers(1, 3) | st.none())
 def test_the_rule_loses_nobody_and_is_kept_as_far_as_it_can_be(tags: list[list[str]], length: int, most: int | None) -> None:
-    rows = [candidate(n, "x", 9.0 - n) | {"tags": each} for n, each in enumerate(tags, 1)]
-    items = list(user(candidates=rows).candidates)
-    found = varied(items, length, most)
-    assert sorted(each.item_id for each in found) == sorted(each.item_id for each in items)
-    if most and found:
+    found = varied(tags, length, most)
+    assert sorted(found) == list(range(len(tags)))
+    if most:
         fitting = 0
-        while (
-            fitting < min(length, len(found))
-            and max(Counter(tag for item in found[: fitting + 1] for tag in set(item.tags)).values(), default=0) <= most
-        ):
+        while fitting < min(length, len(found)) and within(tags, found[: fitting + 1], most):
             fitting += 1
-        left = Counter(tag for item in found[:fitting] for tag in set(item.tags))
-        behind = found[fitting:]
-        assert fitting == min(length, len(found)) or all(any(left[tag] >= most for tag in item.tags) for item in behind)
+        assert fitting == min(length, len(found)) or not any(
+            within(tags, [*found[:fitting], each], most) for each in found[fitting:]
+        )
+
+
+def within(tags: list[list[str]], places: list[int], most: int) -> bool:
+    return max(Counter(tag for place in places for tag in set(tags[place])).values(), default=0) <= most
+
+
+def test_the_order_goes_on_after_the_list() -> None:
+    whole = ordered(USER.candidates, {}, "treatment", Night(list_length=1))
+    assert [(each.rank, each.item.item_id) for each in whole] == [(1, "new1"), (2, "new2"), (3, "new3")]

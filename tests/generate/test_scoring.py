@@ -15,6 +15,7 @@ from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.ranking import may_change, rank
 from jobs.generate.scoring import METHODS, label_runs, labels, likelihood, orders
 from jobs.generate.session import Memory, Session
+from jobs.profile import Night
 from tests.generate.rows import candidate, user
 
 TITLES = ["Ronin", "Fargo", "Speed", "Brazil"]
@@ -112,7 +113,7 @@ def test_where_no_scores_may_change_the_list_none_do(retrieval: Any, nats: Any, 
     items = user(candidates=[candidate(n, "x", score) for n, score in enumerate(best_first, 1)]).candidates
     scores = {item.item_id: each for item, each in zip(items[:scored], nats, strict=False)}
     if not may_change(items, scored, weight, "treatment"):
-        listed = rank(items, scores, weight, "treatment", len(items))
+        listed = rank(items, scores, "treatment", Night(list_length=len(items), model_weight=weight))
         assert [each.item.item_id for each in listed] == [item.item_id for item in items]
 
 

@@ -46,7 +46,7 @@ def reference(log) -> dict[str, dict[str, dict[str, float]]]:
             for (a, b), weight in together.items():
                 if a == item:
                     recency = 0.5 ** (place / module.QUERY_HALF_LIFE) * (module.DISLIKED if negative else 1)
-                    scores[user][b][event] = recency * weight / n[b] ** cooccurrence.POPULARITY
+                    scores[user][b][event] = recency * weight / n[b] ** cooccurrence.POPULARITY / n[a] ** cooccurrence.OWN
     return scores
 
 
@@ -89,15 +89,15 @@ def small(spark) -> dict[str, list]:
 
 
 def test_by_hand(small):
-    # u: b is latest; c(b,c) = .95, c(b,d) = .9025, c(a,c) = .95 half a half-life earlier; n(c) = 2, n(d) = 1
+    # u: b is latest; c(b,c) = .95, c(b,d) = .9025, c(a,c) = .95 half a half-life earlier; n(a) = n(b) = n(c) = 2, n(d) = 1
     rows = small["u"]
     assert [(row["item_id"], row["source"], list(parts(row))) for row in rows] == [
         ("c", "retrieval", ["e1", "e0"]),
         ("d", "retrieval", ["e1"]),
         ("h", "popularity", []),
     ]
-    assert parts(rows[0]) == pytest.approx({"e1": 0.95 / 2**0.5, "e0": 0.95 / 2**0.5 * 0.5**0.5}, rel=1e-5)
-    assert parts(rows[1]) == pytest.approx({"e1": 0.9025}, rel=1e-5)
+    assert parts(rows[0]) == pytest.approx({"e1": 0.95 / 2**0.7, "e0": 0.95 / 2**0.7 * 0.5**0.5}, rel=1e-5)
+    assert parts(rows[1]) == pytest.approx({"e1": 0.9025 / 2**0.2}, rel=1e-5)
     assert [row["retrieval_rank"] for row in rows] == [1, 2, 3]
 
 
@@ -150,7 +150,8 @@ def test_what_was_consumed_returns_when_the_profile_says_so(spark, repeat, again
 
 def test_a_disliked_event_brings_half(spark):
     liked, disliked = [("u", "a", 5), ("v", "a"), ("v", "b")], [("u", "a", 1), ("v", "a"), ("v", "b")]
-    assert [parts(found(spark, log)["u"][0]) for log in (liked, disliked)] == [{"e0": 0.95}, {"e0": 0.475}]
+    whole, half = (parts(found(spark, log)["u"][0])["e0"] for log in (liked, disliked))
+    assert (whole, half) == (pytest.approx(0.95 / 2**0.2), pytest.approx(whole / 2))
 
 
 def test_what_is_older_than_the_history_is_consumed_all_the_same(spark):

@@ -1,0 +1,107 @@
+"""New items by what they are: each stands in for the items that it resembles.
+
+An item is a vector of its tags and one of the words of its title and text: each tag or word weighs ln(items / items that have
+it), each vector has length 1. The likeness of two items is the mean of both cosines, times 0.5 ^ (years apart / YEARS_HALF)
+where both have a year. A new item b, one with fewer than NEW events, stands in for the LIKE others j it resembles most:
+
+    share(b, j) = likeness(b, j) / sum of those LIKE likenesses
+    w(a, b)     = sum over j of share(b, j) * w(a, j)          w(a, j) of `cooccurrence`, of the first REACH neighbours of a
+
+What is missing (tags, a year, words) says nothing. All pairs are compared, in products of sparse matrices of BLOCK items each,
+so that nothing of the catalogue's size is in one place. LIKE of 3 to 10 and REACH of 30 to 500 found the same hidden items of
+MovieLens (`evaluate.hidden`); without words a fifth less.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, GroupedData, Window
+from pyspark.sql import functions as F
+from scipy.sparse import csr_matrix
+
+from jobs.prepare.cooccurrence import heaviest, total
+
+NEW = 5
+LIKE = 5
+REACH, STAND_INS = 100, 50  # STAND_INS are kept an item, the heaviest
+YEARS_HALF = 5.0
+TEXT = 1000  # characters of a text that count
+BLOCK = 2048
+PLACES = 2**20  # that tags and words are hashed to
+
+
+def stand_ins(near: DataFrame, like: DataFrame) -> DataFrame:
+    """item_id, neighbour, weight, place of new items, as `near` (of `cooccurrence.neighbours`) has them of others."""
+    other = like.select(F.col("like").alias("neighbour"), F.col("item_id").alias("new_item"), "share")
+    instead = near.where(F.col("place") <= REACH).join(other, "neighbour", how="inner")
+    weight = total(F.col("share") * F.col("weight"), 12)
+    rows = instead.where(F.col("item_id") != F.col("new_item")).groupBy("item_id", F.col("new_item").alias("neighbour"))
+    return heaviest(rows.agg(weight.alias("weight")), STAND_INS)
+
+
+def likeness(items: DataFrame, everyone: DataFrame) -> DataFrame:
+    """item_id (a new one), like, share: the LIKE others that each new item resembles most.
+
+    `items` is the catalogue, `everyone` all events. Without a new item nothing is computed.
+    """
+    counts = everyone.groupBy("item_id").agg(F.count("*").alias("n"))
+    judged = items.join(counts, "item_id", how="left").withColumn("new", F.coalesce("n", F.lit(0)) < NEW)
+    n_items = {row["new"]: row["count"] for row in judged.groupBy("new").count().collect()}
+    if len(n_items) < 2:
+        return items.sparkSession.createDataFrame([], "item_id string, like string, share double")
+    vectors = judged.select("item_id", "new", F.col("year").cast("double").alias("year")).join(
+        _vectors(items, sum(n_items.values())), "item_id", how="inner"
+    )
+    alike = _paired(vectors, {new: -(-n // BLOCK) for new, n in n_items.items()}).applyInPandas(
+        _most_alike, "item_id string, like string, alike double"
+    )
+    most = Window.partitionBy("item_id").orderBy(F.desc("alike"), "like")
+    kept = alike.withColumn("place", F.row_number().over(most)).where(F.col("place") <= LIKE)
+    all_of_it = F.sum(F.col("alike").cast("decimal(28, 6)")).over(Window.partitionBy("item_id")).cast("double")
+    return kept.select("item_id", "like", (F.col("alike") / all_of_it).alias("share"))
+
+
+def _vectors(items: DataFrame, n_items: int) -> DataFrame:
+    """item_id, places, weights: a row for an item's tags and one for its words, without those that all items have."""
+    words = F.split(F.lower(F.concat_ws(" ", "title", F.substring("text", 1, TEXT))), r"[^\p{L}\p{N}]+")
+    kinds = F.create_map(F.lit("tag"), F.transform("tags", F.lower), F.lit("word"), words)
+    lists = items.select("item_id", F.explode(kinds).alias("kind", "marks"))
+    marks = lists.select("item_id", "kind", F.explode(F.array_distinct("marks")).alias("mark")).where("mark != ''")
+    had = marks.groupBy("kind", "mark").agg(F.count("*").alias("n")).where(F.col("n") < n_items)
+    place = F.pmod(F.xxhash64("kind", "mark"), F.lit(PLACES)).cast("int")
+    mark = F.struct(place.alias("place"), F.log(F.lit(n_items) / F.col("n")).alias("weight"))
+    rows = marks.join(had, ["kind", "mark"], how="inner").groupBy("item_id", "kind")
+    vectors = rows.agg(F.array_sort(F.collect_list(mark)).alias("marks"))
+    length = F.sqrt(F.aggregate("marks", F.lit(0.0), lambda so_far, each: so_far + each["weight"] * each["weight"]))
+    weights = F.transform("marks", lambda each: each["weight"] / length)
+    return vectors.select("item_id", F.col("marks.place").alias("places"), weights.alias("weights"))
+
+
+def _paired(vectors: DataFrame, blocks: dict[bool, int]) -> GroupedData:
+    """Every block of new items with every block of others; `blocks` has how many there are of which."""
+    own = F.pmod(F.xxhash64("item_id"), F.when(F.col("new"), blocks[True]).otherwise(blocks[False])) + 1
+    others = F.when(F.col("new"), blocks[False]).otherwise(blocks[True])
+    pairs = vectors.select("*", own.alias("own"), F.explode(F.sequence(F.lit(1), others)).alias("other"))
+    ends = [F.when(F.col("new") == new, F.col("own")).otherwise(F.col("other")) for new in (True, False)]
+    return pairs.groupBy(ends[0].alias("b"), ends[1].alias("j"))
+
+
+def _most_alike(block: pd.DataFrame) -> pd.DataFrame:
+    """item_id, like, alike: the LIKE others that each new item of `block` resembles most there, in millionths."""
+    b, j = block[block["new"]], block[~block["new"]]
+    (b_ids, b_years, b_vectors), (j_ids, j_years, j_vectors) = _matrix(b), _matrix(j)
+    nearness = np.nan_to_num(0.5 ** (np.abs(b_years[:, None] - j_years) / YEARS_HALF), nan=1.0)
+    alike = np.round((b_vectors @ j_vectors.T).toarray() / 2 * nearness, 6)
+    most = np.argsort(-alike, axis=1, kind="stable")[:, :LIKE]
+    found = {"item_id": np.repeat(b_ids, most.shape[1]), "like": j_ids[most.ravel()]}
+    rows = pd.DataFrame(found | {"alike": np.take_along_axis(alike, most, axis=1).ravel()})
+    return rows[rows["alike"] > 0]
+
+
+def _matrix(block: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, csr_matrix]:
+    """Ids of a block's items in their order, their years, their vectors (items, PLACES)."""
+    ids, first, numbers = np.unique(block["item_id"].to_numpy(object), return_index=True, return_inverse=True)
+    places, weights = (np.concatenate([[], *block[name]]) for name in ("places", "weights"))
+    cells = np.repeat(numbers, block["places"].map(len)), places.astype(int)
+    return ids, block["year"].to_numpy()[first], csr_matrix((weights, cells), shape=(len(ids), PLACES))
