@@ -24,24 +24,33 @@ def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
     """Columns item_id, neighbour, weight = w(item_id, neighbour), place: the heaviest of each item, place 1 first.
 
     `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are (one column `item_id`).
-    Weights are added as whole millionths, so that their sum is the same in whatever order Spark adds.
+    Items are numbered in the order of their ids, and a pair is one number: what is shuffled and sorted is small. Weights are
+    added as whole millionths, so that their sum is the same in whatever order Spark adds.
     """
-    newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    before = F.array(*[F.lead("item_id", gap).over(newest) for gap in range(1, WINDOW + 1)])
-    events = described.select("item_id", before.alias("before"), F.row_number().over(newest).alias("place"))
-    pairs = events.where(F.col("place") <= HEAVY).select("item_id", F.posexplode("before").alias("gap", "other"))
-    pairs = pairs.where(F.col("item_id") != F.col("other"))
-    decay = F.round(F.pow(F.lit(GAP_DECAY), F.col("gap") + 1) * 1_000_000).cast("bigint")
-    ends = [F.least("item_id", "other").alias("a"), F.greatest("item_id", "other").alias("b")]
-    together = pairs.groupBy(*ends).agg(F.sum(decay).alias("together"))
-    both = together.unionByName(together.select(F.col("b").alias("a"), F.col("a").alias("b"), "together"))
     counts = described.groupBy("item_id").agg(F.count("*").alias("n"))
-    ours = wanted.join(counts, "item_id", how="inner").select(F.col("item_id").alias("a"), F.col("n").alias("n_a"))
-    theirs = counts.select(F.col("item_id").alias("b"), F.col("n").alias("n_b"))
-    weighted = both.join(ours, "a", how="inner").join(theirs, "b", how="inner")
+    items = counts.withColumn("number", F.row_number().over(Window.orderBy("item_id"))).persist()  # a row an item
+    numbers = items.select("item_id", "number")
+    newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
+    before = F.array(*[F.lead("number", gap).over(newest) for gap in range(1, WINDOW + 1)])
+    events = described.select("user_id", "item_id", "time", "event_id").join(numbers, "item_id", how="inner")
+    placed = events.select("number", before.alias("before"), F.row_number().over(newest).alias("place"))
+    pairs = placed.where(F.col("place") <= HEAVY).select("number", F.posexplode("before").alias("gap", "other"))
+    decay = F.round(F.pow(F.lit(GAP_DECAY), F.col("gap") + 1) * 1_000_000).cast("bigint")
+    low, high = (end("number", "other").cast("bigint") for end in (F.least, F.greatest))
+    both = (F.shiftleft(low, 32) + high).alias("pair")
+    together = pairs.where("number != other").groupBy(both).agg(F.sum(decay).alias("together"))
+    ends = F.shiftright("pair", 32).cast("int"), F.col("pair").bitwiseAND(0xFFFFFFFF).cast("int")
+    ways = F.array(*[F.struct(a.alias("a"), b.alias("b")) for a, b in (ends, ends[::-1])])
+    sides = together.select("together", F.explode(ways).alias("way")).select("way.a", "way.b", "together")
+    ours = wanted.join(items, "item_id", how="inner").select(F.col("number").alias("a"), F.col("n").alias("n_a"))
+    theirs = items.select(F.col("number").alias("b"), F.col("n").alias("n_b"))
     weight = F.col("together") / 1e6 / (F.pow("n_b", F.lit(POPULARITY)) * F.pow("n_a", F.lit(OWN)))
+    weighted = sides.join(ours, "a", how="inner").join(theirs, "b", how="inner")
     rows = weighted.select(F.col("a").alias("item_id"), F.col("b").alias("neighbour"), weight.alias("weight"))
-    return heaviest(rows, NEIGHBOURS)
+    kept = heaviest(rows, NEIGHBOURS).withColumnsRenamed({"item_id": "a", "neighbour": "b"})
+    named = kept.join(numbers.withColumnRenamed("number", "a"), "a", how="inner")
+    other = numbers.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
+    return named.join(other, "b", how="inner").select("item_id", "neighbour", "weight", "place")
 
 
 def heaviest(rows: DataFrame, n: int) -> DataFrame:
