@@ -1,5 +1,7 @@
 """What the lists are worth, weekly: held-out events, beside baselines, with intervals, into the table `evaluations`.
 
+Then what the model's scores add to them, and the weight that the nights after it give those scores: 0 unless they help.
+
 **Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's logical date.
 """
 
@@ -31,7 +33,23 @@ def evaluate():
         """Split, make every method's lists, compare."""
         return launch("evaluate", "spark", **run)
 
-    judge(open_run())
+    @task(execution_timeout=timedelta(hours=12), pool="gpu", queue="gpu")
+    def score(run):
+        """The model's scores of held-out users' candidates."""
+        return launch("evaluate.scores", "llm", **about(run))
+
+    @task(execution_timeout=timedelta(hours=1))
+    def weigh(run):
+        """What the scores are worth, and the weight that nights give them."""
+        return launch("evaluate.weigh", "spark", **about(run))
+
+    run = open_run()
+    judge(run) >> score(run) >> weigh(run)
+
+
+def about(run) -> dict:
+    """The arguments of the jobs that follow the first."""
+    return {name: run[name] for name in ("profile", "run_date", "run_id")}
 
 
 evaluate()

@@ -93,7 +93,8 @@ def compose(job: str, runtime: str, launcher: Launcher, home: Path, arguments: M
     """The command line of a job. Pure: equal arguments give equal commands."""
     programs = home / "envs" / runtime / "bin"
     if runtime == "spark" and launcher.spark == "spark-submit":
-        script = REPO / "jobs" / job / "__main__.py"
+        package, _, module = job.partition(".")
+        script = REPO / "jobs" / package / f"{module or '__main__'}.py"
         return [f"{programs}/spark-submit", *launcher.spark_submit, str(script), *options(arguments)]
     return [f"{programs}/python", "-m", f"jobs.{job}", *options(arguments)]
 

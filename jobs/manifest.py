@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from jobs.contracts import PUBLISHED, contract
 from jobs.errors import InputError, NotFound
+from jobs.fusion import Fusion
 from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
@@ -34,7 +35,7 @@ class Manifest(BaseModel):
     """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
 
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
-    refuses. `force` asks the model again for what is known.
+    refuses. `fusion` is what the model's scores count; `force` asks the model again for what is known.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Manifest(BaseModel):
     counts: dict[str, dict[str, int]]
     release_before: str | None
     made_with: dict[str, str] = {}
+    fusion: Fusion = Fusion()
     force: bool = False
     past: Past = Past()
     seconds: dict[str, float]
@@ -95,10 +97,11 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
         raise NotFound(f"{place} is missing: prepare has not finished for {run_date}") from error
 
 
-def made_with(profile: Profile, model: str | None) -> dict[str, str]:
-    """Digests of what a user's outputs depend on beside the data: code, contracts, profile, each prompt and, where known, the
-    model."""
+def made_with(profile: Profile, model: str | None, fusion: Fusion) -> dict[str, str]:
+    """Digests of what a user's outputs depend on beside the data: code, contracts, profile, what the model's scores count,
+    each prompt and, where known, the model."""
     columns = json.dumps([contract(name).json() for name in PUBLISHED])
     code = {"jobs/prepare": str(PREPARE), "schemas": hashlib.sha256(columns.encode()).hexdigest()}
     prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
-    return code | {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})
+    weights = {"weight of scores": f"{fusion.weight} {fusion.scorer}" if fusion.weight else "0"}
+    return code | weights | {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})

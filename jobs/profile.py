@@ -34,6 +34,12 @@ def _repeat(rule: int | str) -> int | str:
     raise ValueError('"never", "always" or a number of days from 1 is needed')
 
 
+def _weight(weight: float | str) -> float | str:
+    if weight == "measured" or (isinstance(weight, float) and weight >= 0):
+        return weight
+    raise ValueError('"measured" or a number from 0 is needed')
+
+
 Name = Annotated[str, Field(min_length=1)]
 Place = Annotated[str, Field(min_length=1), AfterValidator(_known_place)]  # a path or URI; see `resolve`
 Count = Annotated[int, Field(ge=1)]
@@ -156,7 +162,15 @@ class Night(Table):
     budget: Budget = Budget()
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches
     repeat: Annotated[int | str, AfterValidator(_repeat)] = "never"  # or "always", or days until what was had may come again
-    model_weight: Annotated[float, Field(ge=0)] = 0.0  # of the model's standardized score; 0: lists say `retrieval`
+    most_per_tag: Count | None = None  # of a list's items with one tag, as far as there are others; default: any number
+    scorer: Literal["likelihood", "labels"] = "likelihood"  # how the model scores (jobs/generate/scoring.py)
+    permutations: Count = 4  # orders in which `labels` shows the candidates
+    model_weight: Annotated[float | str, AfterValidator(_weight)] = "measured"  # by the newest evaluation, or a number; 0: none
+
+    @property
+    def fused_weight(self) -> float:
+        """What the model's scores count in lists; 0 where that is not decided yet (`jobs.fusion`)."""
+        return self.model_weight if isinstance(self.model_weight, float) else 0.0
 
     @model_validator(mode="after")
     def list_fits(self) -> Self:
@@ -179,6 +193,7 @@ class Evaluation(Table):
     users: Count = 20_000  # a sample of at most so many; every method learns from their events alone
     min_events: Count = 5  # of users and items, in the split leave_one_out, as published figures have it
     groups: Count = 10  # of users by the time of their held-out event, in the split temporal
+    scored_users: Annotated[int, Field(ge=0)] = 1000  # to find the model's weight with, and as many to judge it; 0: no model
 
 
 class Storage(Table):
@@ -242,6 +257,10 @@ class Profile(Content):
     def work(self, run_date: str) -> str:
         """Folder of a night's Parquet files between the stages; one a date, so that any retry finds paid answers."""
         return f"{self.warehouse}/_work/{run_date}"
+
+    def evaluation_work(self, run_date: str) -> str:
+        """Folder of an evaluation's files between its stages."""
+        return f"{self.warehouse}/_evaluation/{run_date}"
 
     @cached_property
     def fingerprint(self) -> str:

@@ -7,13 +7,13 @@ A stage that was killed cannot say so itself; whoever launched it does:
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
+from jobs.arguments import run_parser
 from jobs.errors import GateError, NocturneError, run_main
 from jobs.profile import Profile, load_profile
 from jobs.storage import put_rows, read_rows
@@ -46,11 +46,7 @@ def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime
 
 def main() -> None:
     """Mark a run that is still `running`, or has no row yet, as failed."""
-    parser = argparse.ArgumentParser(prog="jobs.runs", description="Record that a run failed.")
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    parser = run_parser("runs", __doc__)
     parser.add_argument("--message", required=True)
     given = parser.parse_args()
     profile = load_profile(given.profile)

@@ -204,3 +204,13 @@ def test_the_fingerprint_does_not_depend_on_the_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
     assert load_profile(os.path.relpath(file)).fingerprint == here
+
+
+@pytest.mark.parametrize(("given", "weight"), [("measured", 0.0), (1, 1.0), (0.25, 0.25)])
+def test_a_weight_is_a_number_or_measured(tmp_path, given, weight):
+    assert profile(tmp_path, night={"model_weight": given}).night.fused_weight == weight
+
+
+@pytest.mark.parametrize("given", ["auto", -0.5, True])
+def test_another_weight_is_an_error(tmp_path, given):
+    assert "night.model_weight" in message(write_profile(tmp_path, night={"model_weight": given}))

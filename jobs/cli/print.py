@@ -103,6 +103,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "fallbacks": f"{row['template_share']:.1%} of the texts asked of the model are templates"
         if row["template_share"] is not None
         else None,
+        "lists": row.get("fusion"),
         "gates": f"{passed} of {len(verdicts)} rules hold" if verdicts else None,
         "release": row["release_id"],
         "time": took,
@@ -128,25 +129,30 @@ def plan(told: dict[str, Any]) -> None:
 
 
 def evaluation(rows: list[dict[str, Any]]) -> None:
-    """Figures of one evaluation: a table a split, ours against each other method, and ours by segment."""
+    """Figures of one evaluation: a table a split, differences of methods, ours by segment, and what has no cutoff."""
     for split in dict.fromkeys(row["split"] for row in rows):
         _split(split, [row for row in rows if row["split"] == split])
 
 
 def _split(split: str, rows: list[dict[str, Any]]) -> None:
-    every = {(row["method"], row["metric"], row["against"]): row for row in rows if row["segment"] == "all"}
-    methods = list(dict.fromkeys(method for method, _, _ in every))
-    cells = [[each, *[_figure(every[each, metric, None]) for metric in METRICS]] for each in methods]
-    title = f"{split}, {rows[0]['n_users']} users (95% intervals)"
-    table(["method", *METRICS], cells, title)
-    for other in methods[1:]:
-        line(f"ours - {other}: ndcg@10 {_figure(every['ours', 'ndcg@10', other], '+')}")
+    every = {(row["method"], row["metric"]): row for row in rows if row["segment"] == "all" and row["against"] is None}
+    methods = list(dict.fromkeys(method for method, metric in every if metric == METRICS[0]))
+    cells = [[each, *[_figure(every.get((each, metric))) for metric in METRICS]] for each in methods]
+    users = next((row["n_users"] for row in every.values() if row["metric"] == METRICS[0]), 0)
+    table(["method", *METRICS], cells, f"{split}, {users} users (95% intervals)")
     for row in rows:
-        if (row["method"], row["metric"], row["against"]) == ("ours", "ndcg@10", None) and row["segment"] != "all":
-            line(f"ours, {row['segment']}: ndcg@10 {_figure(row)}, {row['n_users']} users")
+        about = f"{row['metric']} {_figure(row, '+' if row['against'] else '')}"
+        if row["segment"] == "all" and row["against"] and row["metric"] == METRICS[0]:
+            line(f"{row['method']} - {row['against']}: {about}")
+        elif row["method"] == "ours" and row["segment"] != "all" and not row["against"] and row["metric"] == METRICS[0]:
+            line(f"ours, {row['segment']}: {about}, {row['n_users']} users")
+        elif "@" not in row["metric"]:
+            line(f"{row['method']}: {about}, n = {row['n_users']}")
 
 
-def _figure(row: dict[str, Any], sign: str = "") -> str:
+def _figure(row: dict[str, Any] | None, sign: str = "") -> str:
+    if row is None:
+        return "-"
     if row["low"] is None:
         return f"{row['value']:{sign}.3f}"
     return f"{row['value']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"

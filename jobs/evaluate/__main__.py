@@ -1,17 +1,17 @@
-"""evaluate: what the lists are worth, on held-out events, beside what any list must beat.
+"""evaluate: what the lists are worth, on held-out events, beside what any list must beat; the first of its three stages.
 
     python -m jobs.evaluate --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
 
 Our lists are made by the night's own code. The settings of the baselines are chosen on validation events, each user's
-last but one, by ndcg@10. The last line it prints is JSON: the run and how many figures there are.
+last but one, by ndcg@10. Users whose lists the model could change go to the next stage, `jobs.evaluate.scores`. The last
+line it prints is JSON: the run, how many figures there are, and how many users are to be scored.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,20 @@ import pandas as pd
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.arguments import run_parser
 from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
-from jobs.evaluate.figure import draw
-from jobs.evaluate.folds import arrays, ours, table
+from jobs.evaluate.folds import arrays, ours, retrieved, table
 from jobs.evaluate.metrics import by_user, intervals, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
-from jobs.home import home
+from jobs.evaluate.trials import PARTS, write_trials
 from jobs.prepare.histories import describe, select_users
 from jobs.prepare.sources import read_sources, readable
 from jobs.prepare.validation import judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.spark import spark_session
-from jobs.storage import put_rows
+from jobs.storage import put_rows, remove
 
 Row = dict[str, Any]
 OURS = "ours"
@@ -40,29 +40,19 @@ NEW_ITEM = 5  # users who had it, below which an item is new
 CHOSEN_BY = "ndcg@10"
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse()
+    arguments = run_parser("evaluate", __doc__).parse_args()
     profile = load_profile(arguments.profile)
     progress = Progress("evaluate")
     with spark_session(profile, "evaluate") as spark:
         progress("Spark is up")
-        found = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress).run()
+        evaluation = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress)
+        found, trials = evaluation.run(), evaluation.trials()
     about = {"run_id": arguments.run_id, "run_date": arguments.run_date}
     nothing = dict.fromkeys(("against", "low", "high", "settings"))
     put_rows(profile, "evaluations", [nothing | about | row for row in found], key="run_id")
-    picture = home() / "docs" / profile.name / f"evaluation-{arguments.run_id}.svg"
-    draw([nothing | row for row in found], picture)
-    progress(f"{len(found)} figures; {picture}")
-    print(json.dumps({"run_id": arguments.run_id, "figures": len(found)}))
+    progress(f"{len(found)} figures, {trials} users for the model to score")
+    print(json.dumps({"run_id": arguments.run_id, "figures": len(found), "trials": trials}))
 
 
 class Evaluation:
@@ -73,19 +63,33 @@ class Evaluation:
         self.events, self.items = self._sample(spark, started_at)
         names = table(self.events.select("item_id").distinct().orderBy("item_id"))["item_id"]
         self.catalogue = pd.Index(names)
+        self.dense = core(self.events, profile.evaluation.min_events)
 
     def run(self) -> list[Row]:
         """Every figure: rows of `evaluations` but for the run and its date."""
         settings = self.profile.evaluation
-        dense = core(self.events, settings.min_events)
         splits: dict[str, Callable[[str], Iterator[Fold]]] = {
-            "leave_one_out": lambda part: leave_one_out(dense, part),
+            "leave_one_out": lambda part: leave_one_out(self.dense, part),
             "temporal": lambda part: temporal(self.events, part, settings.groups),
         }
         found = [row for name, made in splits.items() for row in self._split(name, made)]
         if not found:
             raise InputError(f"events.path: nobody has three events before {self.run_date}; nothing to evaluate")
         return found
+
+    def trials(self) -> int:
+        """Write the users that the model scores, of the split leave_one_out; how many there are.
+
+        That split has the most users whose held-out item is a candidate; that it flatters retrieval makes a weight smaller.
+        """
+        work, n_users = self.profile.evaluation_work(self.run_date), self.profile.evaluation.scored_users
+        remove(work)
+        written = 0
+        for part in PARTS if n_users else ():
+            (fold,) = leave_one_out(self.dense, part)
+            histories, best = retrieved(fold, self.items, self.profile.night, self.run_date)
+            written += write_trials(part, fold.targets, histories, best, n_users, work)
+        return written
 
     def _split(self, split: str, made: Callable[[str], Iterator[Fold]]) -> list[Row]:
         """Figures of one split; `made` gives its folds of a part."""
@@ -123,7 +127,8 @@ class Evaluation:
             chosen[method] = self._tuned(method, validation)
             lists[method] = np.concatenate([make(fold, **chosen[method]) for fold in test])
             self.progress(f"{split}: {method} {chosen[method] or ''}")
-        values = {method: by_user(places(each, self._target(test))) for method, each in lists.items()}
+        target = np.concatenate([fold.target for fold in test])
+        values = {method: by_user(places(each, target)) for method, each in lists.items()}
         rows = []
         for segment, members in self._segments(test).items():
             rows += _compared(values, members, {"split": split, "segment": segment}, chosen)
@@ -137,9 +142,11 @@ class Evaluation:
     def _tuned(self, method: str, folds: list[Arrays]) -> Row:
         """The settings of the grid with the best mean on validation events."""
 
+        target = np.concatenate([fold.target for fold in folds])
+
         def worth(settings: Row) -> float:
             made = np.concatenate([METHODS[method](fold, **settings) for fold in folds])
-            return float(by_user(places(made, self._target(folds)))[CHOSEN_BY].mean())
+            return float(by_user(places(made, target))[CHOSEN_BY].mean())
 
         return max(GRID[method], key=worth) if len(GRID[method]) > 1 else GRID[method][0]
 
@@ -150,9 +157,6 @@ class Evaluation:
         cold, half = known < self.profile.night.cold_events, np.median(known)
         light, everyone = ~cold & (known < half), np.ones(len(known), bool)
         return {"all": everyone, "cold": cold, "light": light, "heavy": ~cold & ~light, "new_items": learned < NEW_ITEM}
-
-    def _target(self, folds: list[Arrays]) -> np.ndarray:
-        return np.concatenate([fold.target for fold in folds])
 
 
 def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Arrays:
     target: np.ndarray
     again: bool  # lists may show what is in `own`
 
-    @property
+    @cached_property
     def n_learned(self) -> np.ndarray:
         return np.asarray(self.learned.sum(axis=0)).ravel()
 

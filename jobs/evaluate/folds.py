@@ -30,15 +30,20 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
     )
 
 
+def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> tuple[DataFrame, DataFrame]:
+    """Histories and candidates of the judged users, made by the night's own code; what they had does not come again."""
+    histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
+    rule = night.model_copy(update={"repeat": "always" if night.repeat == "always" else "never"})
+    return histories, candidates(histories, fold.own, fold.events, items, rule, run_date)
+
+
 def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
-    """Lists made by the night's own code: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`.
+    """Our lists: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`.
 
     The first `night.list_length` are the list that is published, the others the candidates after it.
     """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
-    histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
-    rule = night.model_copy(update={"candidates": LENGTH, "repeat": "always" if night.repeat == "always" else "never"})
-    best = candidates(histories, fold.own, fold.events, items, rule, run_date)
+    _, best = retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date)
     found = F.transform(
         "candidates", lambda each: F.struct(each["item_id"], F.exists(each["contributions"], _by_content).alias("new"))
     )

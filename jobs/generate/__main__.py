@@ -8,10 +8,9 @@ codes: 0 done; 3 no retry helps; 75 the next attempt goes on (another worker, en
 
 from __future__ import annotations
 
-import argparse
 import json
-from datetime import date
 
+from jobs.arguments import run_parser
 from jobs.errors import InputError, NotFound, run_main
 from jobs.generate.engines import make_engine
 from jobs.generate.worker import Worker
@@ -22,17 +21,10 @@ from jobs.storage import exists, folders, write_json
 from jobs.weights import model_digest
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.generate", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--shard", required=True, type=int)
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse()
+    parser = run_parser("generate", __doc__, started_at=False)
+    parser.add_argument("--shard", required=True, type=int)
+    arguments = parser.parse_args()
     profile = load_profile(arguments.profile)
     run_date = str(arguments.run_date)
     progress = Progress("generate")
@@ -43,7 +35,7 @@ def main() -> None:
     if exists(told) and f"shard={arguments.shard}" not in folders(f"{profile.work(run_date)}/results"):
         raise InputError(f"{run_date} was done, and publish has taken its results over; start the night again")
     digest = model_digest(profile.model)
-    manifest.refuse_changed(made_with(profile, digest))
+    manifest.refuse_changed(made_with(profile, digest, manifest.fusion))
     worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
     worker.run()
     write_json(told, {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}})

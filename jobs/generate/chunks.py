@@ -1,9 +1,9 @@
 """What a worker has made, on disk: finished users, and every answer that was paid for, theirs or not yet anyone's.
 
-A commit writes one Parquet file of calls (rows of `generations`) and one of users (rows of `results`), in this order, so
-that no user's words stand without the calls they came from. A file is named by the sha256 of its bytes, written under
-another name and renamed: it is there whole or not at all. What is not what its name says was torn or changed by others;
-it is put aside and made again (`jobs.generations` reads no such file either).
+A commit writes one Parquet file of calls (rows of `generations`) and one of users (rows of `results`, or of another contract
+that it is told), in this order, so that no user's words stand without the calls they came from. A file is named by the
+sha256 of its bytes, written under another name and renamed: it is there whole or not at all. What is not what its name says
+was torn or changed by others; it is put aside and made again (`jobs.generations` reads no such file either).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jobs.generate.session import SHARED
 from jobs.profile import Night
 from jobs.storage import filesystem, storage
 
-SCHEMAS = {"calls": contract("generations").arrow(without=OF_THE_RUN), "users": contract("results").arrow()}
+CALLS = contract("generations").arrow(without=OF_THE_RUN)
 
 
 @dataclass
@@ -44,13 +44,14 @@ class Done:
 class Chunks:
     """Commits to `folder` after so many users or seconds as the night says.
 
-    `allowed` is asked before each commit, and raises where it must not be.
+    `allowed` is asked before each commit, and raises where it must not be. `rows` is the contract of users' rows.
     """
 
-    def __init__(self, folder: str, night: Night, allowed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: str, night: Night, allowed: Callable[[], None] = lambda: None, rows: str = "results") -> None:
         self._files, self._folder = filesystem(folder)
         self._night, self._allowed = night, allowed
-        self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SCHEMAS}
+        self._schemas = {"calls": CALLS, "users": contract(rows).arrow()}
+        self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in self._schemas}
         self._since = time.monotonic()
 
     def done(self) -> Done:
@@ -65,7 +66,7 @@ class Chunks:
             for path in paths:
                 if path.endswith(".part"):  # of a write that failed
                     self._files.delete_file(path)
-            users, calls = ([path for path in paths if _is(kind, path)] for kind in ("users", "calls"))
+            users, calls = ([path for path in paths if is_chunk(kind, path)] for kind in ("users", "calls"))
             torn = [path for path in users + calls if not self._whole(path)]
             done.torn = len(torn)
             aside = {*torn, *(users if set(torn) & set(calls) else ())}
@@ -125,7 +126,7 @@ class Chunks:
 
     def _write(self, kind: str, rows: list[dict[str, Any]]) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[kind]), sink)
+        pq.write_table(pa.Table.from_pylist(rows, schema=self._schemas[kind]), sink)
         content = sink.getvalue().to_pybytes()
         part = f"{self._folder}/.{uuid.uuid4().hex}.part"
         with storage(self._folder):
@@ -135,7 +136,8 @@ class Chunks:
             self._files.move(part, f"{self._folder}/{name_of(kind, content)}")
 
 
-def _is(kind: str, path: str) -> bool:
+def is_chunk(kind: str, path: str) -> bool:
+    """Whether a path is that of a chunk of `users` or `calls`."""
     name = path.rsplit("/", 1)[1]
     return name.startswith(f"{kind}-") and name.endswith(".parquet")
 

@@ -112,8 +112,9 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     manifest = Manifest.model_validate(read_json(f"{arguments.work}/{FILE}"))
     memory = Memory(make_engine(profile.model, model_digest(profile.model), Progress("plan")))
+    fused = manifest.fusion.applied(profile)
     shards = [
-        asyncio.run(_shard(f"{arguments.work}/contexts/shard={shard}", profile, memory, manifest.past))
+        asyncio.run(_shard(f"{arguments.work}/contexts/shard={shard}", fused, memory, manifest.past))
         for shard in manifest.shards
     ]
     print(together(shards).model_dump_json())

@@ -1,4 +1,4 @@
-"""Print the prompts that a user's program would send, as the model reads them.
+"""Print the prompts that a user's program would send, as the model reads them; those of scores also while they count nothing.
 
 python -m jobs.generate.preview --profile FILE --user ID --prompt NAME DATE [DATE …]
 """
@@ -14,7 +14,8 @@ from jobs.errors import NotFound, PromptError, run_main
 from jobs.generate.context import Context
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import rehearse
-from jobs.generate.session import Memory
+from jobs.generate.scoring import METHODS
+from jobs.generate.session import Memory, Session
 from jobs.generate.tokens import Tokenizer
 from jobs.generate.vllm_engine import VllmEngine
 from jobs.profile import Profile, load_profile
@@ -35,8 +36,14 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     user = find_context(profile, arguments.user, arguments.nights)
     engine = VllmEngine(profile.model, "", Progress("preview"))
-    asked = asyncio.run(rehearse(lambda user, ask: personalize(user, ask, profile), user, Memory(engine))).asked
-    tokens = [each.tokens + each.tail for each in asked if each.prompt.name == arguments.prompt]
+
+    async def everything(user: Context, ask: Session) -> None:
+        await personalize(user, ask, profile)
+        for method in METHODS.values():
+            await method(user, ask, user.candidates[: profile.night.scored], profile.night.permutations)
+
+    asked = asyncio.run(rehearse(everything, user, Memory(engine))).asked
+    tokens = dict.fromkeys(each.tokens + each.tail for each in asked if each.prompt.name == arguments.prompt)
     sent = [Tokenizer(profile.model).decode(each) for each in tokens]
     if not sent:
         raise PromptError(f"the program asks {arguments.prompt!r} nothing about user {arguments.user!r}")

@@ -11,12 +11,12 @@ from typing import Any
 from jobs.generate import templates
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
-from jobs.generate.ranking import Ranked, rank
+from jobs.generate.ranking import Ranked, may_change, rank
+from jobs.generate.scoring import METHODS, Scores
 from jobs.generate.session import UNPAID, USABLE, Session
-from jobs.profile import Profile
+from jobs.profile import Night, Profile
 from jobs.prompts import in_place
 
-RECENT = 15  # titles of the history that the scoring prompt shows
 NAMED = 2  # events an explanation names
 
 
@@ -38,8 +38,16 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
     """Summary, list and explanations of one user: a row of the contract `results`."""
     night, noun = profile.night, profile.items.noun
     summary = await summarize(user, ask, noun)
-    scores = await score(user, ask, night.scored)
-    ranked = rank(user.candidates, scores, night.model_weight, user.experiment_group, night.list_length, night.new_places)
+    scores = await score(user, ask, night)
+    ranked = rank(
+        user.candidates,
+        scores,
+        night.fused_weight,
+        user.experiment_group,
+        night.list_length,
+        night.most_per_tag,
+        night.new_places,
+    )
     told = await asyncio.gather(*[explain(user, ask, each.item, noun, each.rank <= night.explanations) for each in ranked])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
     cited = [each["evidence"] for each in (*interests, *dislikes)] + [each.item.events for each in ranked]
@@ -72,19 +80,11 @@ async def summarize(user: Context, ask: Session, noun: str) -> Words:
     return checked(answer, evidence, template)
 
 
-async def score(user: Context, ask: Session, n: int) -> dict[str, float]:
-    """Item -> log p(title | history) - log p(title), in nats, for the first `n` candidates whose calls succeeded."""
-    history = user.history[-RECENT:]
-
-    async def one(item: Candidate) -> tuple[str, float | None]:
-        given, alone = await asyncio.gather(
-            ask.score("next", item.title, history=history), ask.score("prior", item.title, item_id=item.item_id)
-        )
-        usable = given.status in USABLE and alone.status in USABLE
-        return item.item_id, float(given.output or 0) - float(alone.output or 0) if usable else None
-
-    scores = await asyncio.gather(*[one(item) for item in user.candidates[:n]])
-    return {name: nats for name, nats in scores if nats is not None}
+async def score(user: Context, ask: Session, night: Night) -> Scores:
+    """What the model says of the first `scored` candidates; nothing is asked where no answer could change the list."""
+    if not may_change(user.candidates, night.scored, night.fused_weight, user.experiment_group):
+        return {}
+    return await METHODS[night.scorer](user, ask, user.candidates[: night.scored], night.permutations)
 
 
 async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_model: bool) -> Words:

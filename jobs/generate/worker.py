@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -29,21 +29,34 @@ from jobs.storage import batches, parquet
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
+Program = Callable[[Context, Session, Profile], Awaitable[dict[str, Any]]]  # returns a user's row of the results
 NOBODYS_FAULT = (Stopped, asyncio.CancelledError, StorageError, EngineAway)  # ends that leave no suspects
 
 
 class Worker:
-    """One shard of one night. Memory is bounded by the users in flight and one window, not by the shard; after a resume also by
+    """One shard of one night, or of other work about users: `program` makes rows of the contract `rows` from the contexts in
+    the folder `work`. Memory is bounded by the users in flight and one window, not by the shard; after a resume also by
     the ids of who is done, and the answers that are left of earlier attempts."""
 
-    def __init__(self, profile: Profile, manifest: Manifest, shard: int, engine: Engine, progress: Progress) -> None:
-        self.profile, self.night = profile, profile.night
+    def __init__(
+        self,
+        profile: Profile,
+        manifest: Manifest,
+        shard: int,
+        engine: Engine,
+        progress: Progress,
+        program: Program | None = None,
+        rows: str = "results",
+        work: str | None = None,
+    ) -> None:
+        self.profile, self.night = manifest.fusion.applied(profile), profile.night
         self.past = manifest.past
-        work = profile.work(str(manifest.run_date))
+        self._personalize = program or personalize
+        work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
         self.journal = Journal(f"{work}/generate/{shard}.journal.json", self.lease.check)
-        self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check)
+        self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check, rows)
         self.progress = progress
         self.total, self.resumed = int(self.contexts.count_rows()), 0
         self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
@@ -131,7 +144,7 @@ class Worker:
             quarantined = self.journal.quarantined(user.user_id)
             await self.journal.start(user.user_id, self._elapsed())
             session = Session(self.memory, user, user.known, quarantined)
-            row = await personalize(user, session, self.profile)
+            row = await self._program(user, session)
             self.chunks.add(row)
             self.journal.end(user.user_id)
             self._count(row)
@@ -161,7 +174,7 @@ class Worker:
                     yield place
 
     async def _program(self, user: Context, session: Session) -> dict[str, Any]:
-        return await personalize(user, session, self.profile)
+        return await self._personalize(user, session, self.profile)
 
     def _windows(self) -> Iterator[list[Context]]:
         for batch in batches(self.contexts, WINDOW):
@@ -180,7 +193,7 @@ class Worker:
 
     def _count(self, row: dict[str, Any]) -> None:
         self.counts["users"] += 1
-        self.counts["fallbacks"] += len(row["fallbacks"])
+        self.counts["fallbacks"] += len(row.get("fallbacks", ()))
 
     async def _report(self) -> None:
         said = time.monotonic()

@@ -11,14 +11,15 @@ import argparse
 import hashlib
 import json
 from contextlib import nullcontext
-from datetime import date, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import SparkSession
 
 from jobs import generations
+from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
+from jobs.fusion import decide
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
@@ -36,11 +37,7 @@ from jobs.weights import local_digest
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.prepare", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
+    parser = run_parser("prepare", __doc__)
     parser.add_argument("--users")
     parser.add_argument("--shards", type=int)
     parser.add_argument("--force", action="store_true")
@@ -79,7 +76,10 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
         contract("rejected").conform(rejected).write.mode("overwrite").parquet(f"{work}/rejected")
         before = latest(profile, arguments.run_date)
-        made = made_with(profile, local_digest(profile.model))
+        digest = local_digest(profile.model)
+        fusion = decide(profile, arguments.run_date, digest)
+        progress(fusion.why)
+        made = made_with(profile, digest, fusion)
         users, sizes = write_contexts(spark, profile, judged, arguments, made, before)
     finally:
         for each in judged:
@@ -94,6 +94,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         counts=counts,
         release_before=before.release_id if before else None,
         made_with=made,
+        fusion=fusion,
         force=arguments.force,
         past=generations.past(spark, profile),
         seconds={},

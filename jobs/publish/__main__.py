@@ -8,9 +8,8 @@ remembered even then. The last line it prints is JSON: the release and the run's
 
 from __future__ import annotations
 
-import argparse
 import json
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import generations
+from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import GateError, InputError, run_main
 from jobs.home import home
@@ -36,17 +36,8 @@ from jobs.spark import spark_session
 from jobs.storage import delta_uri, put_rows, read_json, remove
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="jobs.publish", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--run-date", required=True, type=date.fromisoformat)
-    parser.add_argument("--run-id", required=True)
-    parser.add_argument("--started-at", required=True, type=datetime.fromisoformat)
-    return parser.parse_args()
-
-
 def main() -> None:
-    arguments = parse()
+    arguments = run_parser("publish", __doc__).parse_args()
     profile = load_profile(arguments.profile)
     progress = Progress("publish")
     done = find_run(profile, arguments.run_id)
@@ -202,6 +193,7 @@ class Night:
             "rows_in": manifest.rows_in,
             "rows_later": manifest.rows_later,
             "rows_rejected": manifest.rows_rejected,
+            "fusion": manifest.fusion.why,
         }
         about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
         workers = sum(shard["seconds"] for shard in self.shards)  # what `plan` learns the speed of one from

@@ -7,6 +7,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 DAGS = REPO / "dags"
+JOBS = ("generate", "publish", "runs", "evaluate", "evaluate.scores", "evaluate.weigh")
 STAND_IN = shlex.join([sys.executable, str(Path(__file__).with_name("standin.py"))])
 
 
@@ -39,7 +40,7 @@ class Home:
     def plan(self, shards: int = 1, **outcomes: list[dict]) -> None:
         """What each job does, attempt by attempt; jobs not named succeed."""
         prepared = {"shards": list(range(shards)), "users": 48, "users_changed": 48}
-        success = {job: [{"result": {}}] for job in ("generate", "publish", "runs", "evaluate")}
+        success = {job: [{"result": {}}] for job in JOBS}
         plan = {"prepare": [{"result": prepared}]} | success | outcomes
         (self.path / "plan.json").write_text(json.dumps(plan))
 

@@ -11,15 +11,18 @@ def test_schedule_and_form(evaluate):
 
 
 def test_an_evaluation(evaluate, home):
-    assert states(run(evaluate, home, date="2016-10-10")) == {"open_run": ["success"], "judge": ["success"]}
-    (call,) = home.calls()
-    assert call["job"] == "evaluate" and option(call, "--run-date") == "2016-10-10"
-    assert option(call, "--run-id").startswith("2016-10-10-")
+    stages = ("open_run", "judge", "score", "weigh")
+    assert states(run(evaluate, home, date="2016-10-10")) == {stage: ["success"] for stage in stages}
+    judge, *others = home.calls()
+    assert [call["job"] for call in home.calls()] == ["evaluate", "evaluate.scores", "evaluate.weigh"]
+    assert option(judge, "--run-id").startswith("2016-10-10-")
+    for call in others:
+        assert [option(call, name) for name in ("--run-date", "--run-id")] == ["2016-10-10", option(judge, "--run-id")]
 
 
 @pytest.mark.parametrize(("outcome", "attempts", "state"), [(PASSING, 2, "success"), (FATAL, 1, "failed")])
 def test_what_may_pass_is_retried(evaluate, home, capfd, outcome, attempts, state):
     home.plan(evaluate=[outcome, {"result": {}}])
     assert run(evaluate, home).state == state
-    assert [call["job"] for call in home.calls()] == ["evaluate"] * attempts
+    assert [call["job"] for call in home.calls() if call["job"] == "evaluate"] == ["evaluate"] * attempts
     assert (state == "success") or "nocturne: stage judge failed: no events before" in capfd.readouterr().err

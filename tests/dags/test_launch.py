@@ -26,6 +26,13 @@ SUBMIT = Launcher("spark-submit", ("--master", "k8s://host"))
             SUBMIT,
             ["/h/envs/spark/bin/spark-submit", "--master", "k8s://host", f"{REPO}/jobs/prepare/__main__.py"],
         ),
+        ("evaluate.weigh", "spark", Launcher(), ["/h/envs/spark/bin/python", "-m", "jobs.evaluate.weigh"]),
+        (
+            "evaluate.weigh",
+            "spark",
+            SUBMIT,
+            ["/h/envs/spark/bin/spark-submit", "--master", "k8s://host", f"{REPO}/jobs/evaluate/weigh.py"],
+        ),
     ],
 )
 def test_command(job, runtime, launcher, command):

@@ -95,7 +95,7 @@ def _profile(folder: Path) -> dict[str, dict]:
         "events": log | likes,
         "items": {"path": str(folder / "items.jsonl"), "format": "json", "item": "sku", "title": "label", "noun": "tool"},
         "model": {"name": "none", "engine": "fake"},
-        "night": {"list_length": 5, "candidates": 8, "history_length": 6, "explanations": 2, "scored": 4},
+        "night": {"list_length": 5, "candidates": 8, "history_length": 6, "explanations": 2, "scored": 4, "model_weight": 0.5},
         "storage": {"warehouse": str(folder / "warehouse")},
     }
 

@@ -3,18 +3,23 @@
 import json
 import sys
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.evaluate import __main__ as module
+from jobs.evaluate import weigh
 from jobs.evaluate.__main__ import OURS, Evaluation
 from jobs.evaluate.baselines import METHODS
+from jobs.fusion import WEIGHT, decide
 from jobs.progress import Progress
-from jobs.storage import read_rows
+from jobs.storage import parquet, read_rows
 from tests.data.inputs import profile, write_lines
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -86,13 +91,76 @@ def test_the_job_writes_the_table_once(spark, tmp_path, monkeypatch, capsys):
         module.main()
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     rows = read_rows(one, "evaluations")
-    assert result == {"run_id": "2024-06-01-x", "figures": len(rows)}
+    assert (result["run_id"], result["figures"]) == ("2024-06-01-x", len(rows))
     keys = [tuple(row[name] for name in contract("evaluations").keys) for row in rows]
     assert len(set(keys)) == len(keys) > 100
-    assert "ndcg@10" in (tmp_path / "home" / "docs" / one.name / "evaluation-2024-06-01-x.svg").read_text()
 
 
 @pytest.mark.parametrize("lines", [log(3, 1), ["user,item,time"]], ids=["an event each", "no event"])
 def test_nothing_to_hold_out_is_an_error(spark, tmp_path, lines):
     with pytest.raises(InputError, match="nothing to evaluate"):
         Evaluation(spark, made(tmp_path, lines), "2024-06-01", START + timedelta(days=400), Progress("test")).run()
+
+
+def said(one, run_date, knows):
+    """What a worker would have written: `knows` gives the likelihood of an item after another; letters tell nothing."""
+    work = one.evaluation_work(run_date)
+    for shard in range(2):
+        rows = [
+            {"user_id": row["user_id"], "context_hash": row["context_hash"], "probes": [], "calls_answered": 0}
+            | {"scores": [
+                {"scorer": scorer, "turn": 0, "place": place, "item_id": each["item_id"], "nats": nats}
+                for place, each in enumerate(row["candidates"])
+                for scorer, nats in (("likelihood", knows(row["history"][-1]["item_id"], each["item_id"])), ("labels", -1.0))
+            ]}
+            for row in parquet(f"{work}/contexts/shard={shard}").to_table().to_pylist()
+        ]  # fmt: skip
+        folder = Path(f"{work}/results/shard={shard}")
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows, schema=contract("scores").arrow()), folder / "users-x.parquet")
+
+
+def is_next(last: str, item: str) -> float:
+    return 0.0 if SHELF.index(item) == (SHELF.index(last) + 1) % len(SHELF) else -5.0
+
+
+def lost(users: int, seed: int = 0) -> list[str]:
+    """Users who know two neighbours of the shelf each, among many who go there at random: retrieval can hardly tell."""
+    draw, lines = Random(seed), ["user,item,time"]
+    for user in range(users):
+        first, start = draw.randrange(len(SHELF)), START + timedelta(days=draw.randrange(30))
+        aimless = [draw.randrange(len(SHELF)) for _ in range(4)]
+        for place, item in enumerate([*aimless, first, first + 1, first + 2]):
+            lines.append(f"u{user},{SHELF[item % len(SHELF)]},{(start + timedelta(hours=place)).isoformat()}")
+    return lines
+
+
+def test_a_model_that_helps_gets_a_weight_and_one_that_does_not_gets_none(spark, tmp_path, monkeypatch, capsys):
+    one = made(tmp_path, lost(60), scored_users=60)
+    monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark))
+    about = ["--profile", one.file, "--run-date", "2024-06-01", "--run-id", "2024-06-01-x"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *about, "--started-at", "2025-06-01T00:00:00Z"])
+    module.main()
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["trials"] > 20
+    said(one, "2024-06-01", is_next)
+    monkeypatch.setattr(sys, "argv", ["weigh", *about])
+    weigh.main()
+    weights = json.loads(capsys.readouterr().out.splitlines()[-1])["weights"]
+    assert weights["ours+likelihood"] > 0 == weights["ours+labels"]
+    rows = read_rows(one, "evaluations")
+    assert {row["split"] for row in rows} == {"leave_one_out", "temporal", "model"}
+    gain = value(rows, split="model", method="ours+likelihood", metric="ndcg@10", against="ours")
+    assert gain["low"] > 0
+    found = decide(
+        one, date(2024, 6, 1), json.loads(value(rows, split="model", metric=WEIGHT, method="ours+labels")["settings"])["model"]
+    )
+    assert (found.scorer, found.weight) == ("likelihood", weights["ours+likelihood"])
+    assert "ndcg@10" in (tmp_path / "home" / "docs" / one.name / "evaluation-2024-06-01-x.svg").read_text()
+    assert not list((tmp_path / "warehouse" / "_evaluation").glob("*")), "nobody's history stays behind"
+
+
+def test_without_users_to_score_there_is_nothing_of_the_model(spark, tmp_path):
+    one = made(tmp_path, log(12, 4), scored_users=0)
+    assert Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test")).trials() == 0
+    assert weigh.read_part(one.evaluation_work("2024-06-01"), 0) == weigh.Part([], 0)

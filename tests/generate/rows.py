@@ -12,13 +12,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs.contracts import contract
-from jobs.generate.chunks import SCHEMAS
+from jobs.fusion import Fusion
+from jobs.generate.chunks import CALLS
 from jobs.generate.context import Context
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from tests.data.inputs import profile as make_profile
 
 RUN_DATE = "2020-02-02"
+SCHEMAS = {"calls": CALLS, "users": contract("results").arrow()}
 CONTEXTS = contract("contexts").arrow(without=("shard",))
 
 
@@ -68,7 +70,7 @@ def user(user_id: str = "u1", **changes: Any) -> Context:
 
 def night(folder: Path, shards: dict[int, list[dict[str, Any]]], model: dict[str, Any] | None = None, **limits: Any) -> Profile:
     """A profile (of the fake engine, unless a model is given) whose night has these contexts by shard."""
-    limits = {"list_length": 3, "candidates": 3, "chunk_users": 4} | limits
+    limits = {"list_length": 3, "candidates": 3, "chunk_users": 4, "model_weight": 1.0} | limits
     profile = make_profile(folder, night=limits, **({"model": model} if model else {}))
     for shard, rows in shards.items():
         path = Path(f"{profile.work(RUN_DATE)}/contexts/shard={shard}")
@@ -77,7 +79,7 @@ def night(folder: Path, shards: dict[int, list[dict[str, Any]]], model: dict[str
     users = sum(map(len, shards.values()))
     Manifest(
         run_id="r1", run_date=RUN_DATE, users=users, users_changed=users, shards=sorted(shards),
-        counts={}, release_before=None, seconds={},
+        counts={}, release_before=None, seconds={}, fusion=Fusion(weight=limits["model_weight"]),
     ).write(profile.work(RUN_DATE))  # fmt: skip
     return profile
 

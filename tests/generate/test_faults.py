@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.errors import Busy, InputError
+from jobs.fusion import Fusion
 from jobs.generate import worker as worker_module
 from jobs.generate.context import Context
 from jobs.generate.engine import EngineDown, Reply
@@ -215,7 +216,7 @@ def test_a_worker_that_lost_its_shard_commits_no_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", ["profile profile", "prompts/summary.md", "model"])
 def test_what_changed_in_mid_run_is_refused(changed: str, tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(2)})
-    made = made_with(profile, "none@")
+    made = made_with(profile, "none@", Fusion())
     manifest = read_manifest(profile, RUN_DATE, "r1").model_copy(update={"made_with": made})
     manifest.refuse_changed(made)
     with pytest.raises(InputError, match=f"changed since prepare: {changed}; start the night of {RUN_DATE} again"):

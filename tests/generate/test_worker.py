@@ -20,7 +20,7 @@ from jobs.contracts import contract
 from jobs.errors import InputError, NotFound, PromptError, StorageError
 from jobs.generate import __main__ as generate
 from jobs.generate import worker as worker_module
-from jobs.generate.chunks import SCHEMAS, Chunks
+from jobs.generate.chunks import Chunks
 from jobs.generate.context import Context
 from jobs.generate.engine import Engine, Reply
 from jobs.generate.fake_engine import FakeEngine
@@ -30,7 +30,7 @@ from jobs.generate.worker import Worker
 from jobs.manifest import read_manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
-from tests.generate.rows import RUN_DATE, answer, calls, candidate, event, fact, night, results, row
+from tests.generate.rows import RUN_DATE, SCHEMAS, answer, calls, candidate, event, fact, night, results, row
 
 
 def work(profile: Profile, shard: int = 0, engine: Engine | None = None) -> Worker:

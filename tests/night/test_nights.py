@@ -48,7 +48,9 @@ def sample(tmp_path_factory) -> Path:
     (folder / "events.csv").write_text("".join([header, *kept]))
     demo = (REPOSITORY / "infra" / "profiles" / "demo.toml").read_text()
     demo = demo.replace("$NOCTURNE_HOME/data/movielens/events.csv", str(folder / "events.csv"))
-    (folder / "night.toml").write_text(demo + f'\n[storage]\nwarehouse = "{folder}/warehouse"\n')
+    demo = demo.replace("scored = 20", "scored = 5\nmodel_weight = 0.3")
+    small = "[evaluation]\nusers = 40\ngroups = 2\nscored_users = 20\n"
+    (folder / "night.toml").write_text(demo + f'\n[storage]\nwarehouse = "{folder}/warehouse"\n{small}')
     (folder / "users.txt").write_text("\n".join([*USERS, "nobody"]))
     return folder
 
@@ -84,7 +86,8 @@ def test_everyone_has_everything(sample: Path, first_night):
     assert all(ranks == list(range(1, 11)) for _, ranks in lists)
     assert db.sql("select count(*) from explanations where explanation = ''").fetchall() == [(0,)]
     assert db.sql("select count(*) from explanations").fetchall() == [(40,)]
-    assert db.sql("select count(*) from rankings where llm_score is not null").fetchall() == [(20,)]
+    assert db.sql("select distinct source from rankings").fetchall() == [("fused",)]
+    assert 10 <= len(db.sql("select * from rankings where llm_score is not null").fetchall()) <= 20
 
 
 def test_the_model_wrote_some_of_it(sample: Path, first_night):
@@ -160,3 +163,24 @@ def test_a_night_before_all_events_publishes_nothing(tmp_path: Path):
     profile = load_profile(file)
     assert releases(profile) == []
     assert last_run(profile)["status"] == "failed"
+
+
+def test_an_evaluation(sample: Path) -> None:
+    """Through Airflow, with the real model, on 40 users; a second one does not disturb the first."""
+    done = nocturne(sample / "night.toml", "evaluate", "--date", "2016-10-17")
+    assert done.returncode == 0, done.stdout[-3000:]
+    profile = load_profile(sample / "night.toml")
+    rows = read_rows(profile, "evaluations")
+    assert {row["split"] for row in rows} >= {"leave_one_out", "temporal", "model"}
+    weights = {row["method"]: row for row in rows if row["metric"] == "weight"}
+    assert weights.keys() == {"ours+likelihood", "ours+labels"}
+    for row in weights.values():
+        settings = json.loads(row["settings"])
+        assert settings["model"] == model_digest(profile.model)
+        assert (row["value"] > 0) == (settings["low"] > 0)
+    (run_id,) = {row["run_id"] for row in rows}
+    picture = home() / "docs" / profile.name / f"evaluation-{run_id}.svg"
+    assert "ours+likelihood" in picture.read_text()
+    for word in ("leave_one_out, ", "ours+likelihood", "order_agreement", "knows_id"):
+        assert word in done.stdout
+    assert not list(Path(profile.evaluation_work("2016-10-17")).glob("*"))
