@@ -66,6 +66,7 @@ def laptop() -> dict[str, str]:
     flags = [
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        "-XX:ReservedCodeCacheSize=240m",  # the default of one tier is full after some folds of an evaluation, then all is slow
         f"-Dlog4j.configurationFile={REPOSITORY}/infra/log4j2.properties",
     ]
     if archive.is_file():

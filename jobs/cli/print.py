@@ -146,6 +146,8 @@ def _split(split: str, rows: list[dict[str, Any]]) -> None:
             line(f"{row['method']} - {row['against']}: {about}")
         elif row["method"] == "ours" and row["segment"] != "all" and not row["against"] and row["metric"] == METRICS[0]:
             line(f"ours, {row['segment']}: {about}, {row['n_users']} users")
+        elif row["metric"] == "new_items@10" and not row["against"]:
+            line(f"{row['method']}: share of new items in lists of ten {_figure(row)}")
         elif "@" not in row["metric"]:
             line(f"{row['method']}: {about}, n = {row['n_users']}")
 

@@ -23,6 +23,7 @@ from jobs.arguments import run_parser
 from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
 from jobs.evaluate.folds import arrays, ours, retrieved, table
+from jobs.evaluate.hidden import hide, judged
 from jobs.evaluate.metrics import by_user, intervals, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
 from jobs.evaluate.trials import PARTS, write_trials
@@ -72,7 +73,7 @@ class Evaluation:
             "leave_one_out": lambda part: leave_one_out(self.dense, part),
             "temporal": lambda part: temporal(self.events, part, settings.groups),
         }
-        found = [row for name, made in splits.items() for row in self._split(name, made)]
+        found = [row for name, made in splits.items() for row in self._split(name, made)] + self._cold_items()
         if not found:
             raise InputError(f"events.path: nobody has three events before {self.run_date}; nothing to evaluate")
         return found
@@ -106,6 +107,14 @@ class Evaluation:
             return self._figures(split, validation, test, np.concatenate(lists))
         self.progress(f"{split}: nobody has events enough; no figures")
         return []
+
+    def _cold_items(self) -> list[Row]:
+        """Figures about hidden items (`hidden`)."""
+        (fold,) = leave_one_out(self.dense, "test")
+        values = judged(hide(fold), self.items, self.profile.night, self.run_date)
+        everyone = np.ones(len(values[OURS]["ndcg@10"]) if values else 0, bool)
+        self.progress(f"cold_items: {len(everyone)} users whose held-out item is hidden")
+        return _compared(values, everyone, {"split": "cold_items", "segment": "all"}, {name: {} for name in values})
 
     def _sample(self, spark: SparkSession, started_at: datetime) -> tuple[DataFrame, DataFrame]:
         events, items = read_sources(spark, self.profile)

@@ -14,11 +14,11 @@ order of their scores, so that those kept are as a rule the last; `generate.rank
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.prepare.content import likeness, stand_ins
-from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours, total
+from jobs.prepare.content import with_stand_ins
+from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
 from jobs.profile import Night
 
 QUERY, QUERY_HALF_LIFE = 10, 2.0
@@ -37,9 +37,9 @@ def candidates(
     """
     query = queries(histories)
     near = neighbours(everyone, query.select("item_id").distinct())
-    found = retrieved(query, near, "cooccurrence").unionByName(popular(histories, everyone, night))
     if night.new_items:
-        found = found.unionByName(retrieved(query, stand_ins(near, likeness(items, everyone)), "content"))
+        near = with_stand_ins(near, items, everyone)
+    found = retrieved(query, near).unionByName(popular(histories, everyone, night))
     if night.repeat != "always":
         found = found.join(consumed(own, histories, night, run_date), ["user_id", "item_id"], how="left_anti")
     return best(found, items, night)
@@ -57,13 +57,13 @@ def queries(histories: DataFrame) -> DataFrame:
     )
 
 
-def retrieved(query: DataFrame, near: DataFrame, source: str) -> DataFrame:
+def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
     """user_id, item_id, source, event_id, amount: what a user's latest events lead to."""
     pairs = query.join(near, "item_id", how="inner").where(F.col("place") <= NEIGHBOURS * F.col("recency"))
     return pairs.select(
         "user_id",
         F.col("neighbour").alias("item_id"),
-        F.lit(source).alias("source"),
+        "source",
         "event_id",
         F.round(F.col("recency") * F.col("weight"), DIGITS).alias("amount"),
     )
@@ -79,7 +79,7 @@ def popular(histories: DataFrame, everyone: DataFrame, night: Night) -> DataFram
     assert newest
     days = F.datediff(F.lit(newest["time"]), "time")
     lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS)
-    counts = everyone.groupBy("item_id").agg(total(lately, 12).alias("lately"))
+    counts = everyone.groupBy("item_id").agg(_total(lately, 12).alias("lately"))
     rows = counts.orderBy(F.desc("lately"), "item_id").take(3 * night.candidates)  # a number of the profile, not of users
     amounts = {row["item_id"]: round(POPULAR * row["lately"] / rows[0]["lately"], DIGITS) for row in rows}
     shelf = F.create_map(*[F.lit(each) for pair in amounts.items() for each in pair])
@@ -107,7 +107,7 @@ def best(found: DataFrame, items: DataFrame, night: Night) -> DataFrame:
     """
     part = F.struct((-F.col("amount")).alias("order"), F.struct("source", "event_id", "amount").alias("part"))
     once = found.groupBy("user_id", "item_id").agg(
-        total(F.col("amount"), DIGITS).alias("retrieval_score"),
+        _total(F.col("amount"), DIGITS).alias("retrieval_score"),
         F.max(F.col("source") == "content").alias("new"),
         F.when(F.count("event_id") > 0, "retrieval").otherwise("popularity").alias("source"),
         F.array_sort(F.collect_list(part)).alias("parts"),
@@ -122,3 +122,8 @@ def best(found: DataFrame, items: DataFrame, night: Night) -> DataFrame:
     full = ranked.join(items, "item_id", how="inner").withColumn("contributions", F.col("parts.part"))
     names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "contributions"]
     return full.groupBy("user_id").agg(F.array_sort(F.collect_list(F.struct(*names))).alias("candidates"))
+
+
+def _total(amount: Column, digits: int) -> Column:
+    """A sum that is the same in whatever order Spark adds: sums of doubles are not."""
+    return F.sum(amount.cast(f"decimal(28, {digits})")).cast("double")

@@ -20,36 +20,47 @@ from pyspark.sql import DataFrame, GroupedData, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
-from jobs.prepare.cooccurrence import heaviest, total
+from jobs.prepare.cooccurrence import NEIGHBOURS
 
 NEW = 5
 LIKE = 5
-REACH, STAND_INS = 100, 50  # STAND_INS are kept an item, the heaviest
+REACH, STAND_INS = 30, 20  # STAND_INS are kept an item, the heaviest
 YEARS_HALF = 5.0
 TEXT = 1000  # characters of a text that count
 BLOCK = 2048
 PLACES = 2**20  # that tags and words are hashed to
 
 
-def stand_ins(near: DataFrame, like: DataFrame) -> DataFrame:
-    """item_id, neighbour, weight, place of new items, as `near` (of `cooccurrence.neighbours`) has them of others."""
-    other = like.select(F.col("like").alias("neighbour"), F.col("item_id").alias("new_item"), "share")
-    instead = near.where(F.col("place") <= REACH).join(other, "neighbour", how="inner")
-    weight = total(F.col("share") * F.col("weight"), 12)
-    rows = instead.where(F.col("item_id") != F.col("new_item")).groupBy("item_id", F.col("new_item").alias("neighbour"))
-    return heaviest(rows.agg(weight.alias("weight")), STAND_INS)
+def with_stand_ins(near: DataFrame, items: DataFrame, everyone: DataFrame) -> DataFrame:
+    """`near` (of `cooccurrence.neighbours`) and new items beside it: item_id, neighbour, source, weight, place by source.
 
-
-def likeness(items: DataFrame, everyone: DataFrame) -> DataFrame:
-    """item_id (a new one), like, share: the LIKE others that each new item resembles most.
-
-    `items` is the catalogue, `everyone` all events. Without a new item nothing is computed.
+    `items` is the catalogue, `everyone` all events. In one pass: co-occurrence is not counted twice.
     """
+    like = likeness(items, everyone)
+    if like is None:
+        return near
+    stand_in = F.struct(F.col("item_id").alias("neighbour"), "share", F.lit("content").alias("source"))
+    by_other = like.groupBy(F.col("like").alias("neighbour")).agg(F.collect_list(stand_in).alias("stand_ins"))
+    itself = F.array(F.struct("neighbour", F.lit(1.0).alias("share"), "source"))
+    every = F.when(F.col("place") <= REACH, F.concat(itself, "stand_ins"))  # null where there are none
+    rows = near.join(by_other, "neighbour", how="left").select(
+        "item_id", "weight", F.explode(F.coalesce(every, itself)).alias("each")
+    )
+    other = rows.select("item_id", "each.*", "weight").where(F.col("item_id") != F.col("neighbour"))
+    billionths = F.round(F.col("share") * F.col("weight") * 1e9).cast("bigint")  # whose sum has no order
+    summed = other.groupBy("item_id", "neighbour", "source").agg((F.sum(billionths) / 1e9).alias("weight"))
+    heaviest = Window.partitionBy("item_id", "source").orderBy(F.desc("weight"), "neighbour")
+    placed = summed.withColumn("place", F.row_number().over(heaviest))
+    return placed.where(F.col("place") <= F.when(F.col("source") == "content", STAND_INS).otherwise(NEIGHBOURS))
+
+
+def likeness(items: DataFrame, everyone: DataFrame) -> DataFrame | None:
+    """item_id (a new one), like, share: the LIKE others that each new item resembles most; None where all or none are new."""
     counts = everyone.groupBy("item_id").agg(F.count("*").alias("n"))
     judged = items.join(counts, "item_id", how="left").withColumn("new", F.coalesce("n", F.lit(0)) < NEW)
     n_items = {row["new"]: row["count"] for row in judged.groupBy("new").count().collect()}
     if len(n_items) < 2:
-        return items.sparkSession.createDataFrame([], "item_id string, like string, share double")
+        return None
     vectors = judged.select("item_id", "new", F.col("year").cast("double").alias("year")).join(
         _vectors(items, sum(n_items.values())), "item_id", how="inner"
     )

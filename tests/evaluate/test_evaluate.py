@@ -54,7 +54,7 @@ def value(rows, **about):
 
 
 def test_every_method_is_judged_in_both_splits(figures):
-    found = {(row["split"], row["method"]) for row in figures}
+    found = {(row["split"], row["method"]) for row in figures if row["split"] != "cold_items"}
     assert found == {(split, method) for split in ("leave_one_out", "temporal") for method in (OURS, *METHODS)}
     for row in figures:
         assert row.get("low") is None or row["low"] <= row["value"] <= row["high"]
