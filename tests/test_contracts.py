@@ -106,7 +106,7 @@ def test_every_top_level_column_is_described(name):
 
 
 def test_which_tables_there_are():
-    work = ("contexts", "events", "items", "results")
+    work = ("contexts", "events", "items", "results", "scores")
     assert sorted([*PUBLISHED, *LEDGERS, *work]) == tables()
 
 

@@ -55,8 +55,8 @@ def test_a_shipped_prompt_loads(name):
     assert meta.find_undeclared_variables(ENVIRONMENT.parse(prompt.body)) or name == "prior"
 
 
-def test_the_shipped_prompts_are_those_of_the_night():
-    assert prompt_names() == ["explanation", "next", "prior", "summary"]
+def test_the_shipped_prompts_are_those_of_nights_and_evaluations():
+    assert prompt_names() == ["by_id", "by_title", "explanation", "next", "pick", "prior", "summary"]
 
 
 def test_rendering(folder):
