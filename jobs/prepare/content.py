@@ -8,8 +8,9 @@ where both have a year. A new item b, one with fewer than NEW events, stands in 
     w(a, b)     = sum over j of share(b, j) * w(a, j)          w(a, j) of `cooccurrence`, of the first REACH neighbours of a
 
 What is missing (tags, a year, words) says nothing. All pairs are compared, in products of sparse matrices of BLOCK items each,
-so that nothing of the catalogue's size is in one place. LIKE of 3 to 10 and REACH of 30 to 500 found the same hidden items of
-MovieLens (`evaluate.hidden`); without words a fifth less.
+so that nothing of the catalogue's size is in one place. With every tenth of MovieLens' items hidden in turn (`evaluate.hidden`)
+8 of 671 users find their hidden item in a list of ten, with a place kept for new items, 15 with two; LIKE of 3 to 10, REACH of
+30 to 500 and YEARS_HALF of 2 to 20 find 7 or 8 and 9 to 15, tags without words 4 and 10.
 """
 
 from __future__ import annotations
