@@ -24,7 +24,7 @@ from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
 from jobs.evaluate.folds import arrays, ours, retrieved, table
 from jobs.evaluate.hidden import hide, judged
-from jobs.evaluate.metrics import by_user, intervals, of_lists, places
+from jobs.evaluate.metrics import by_user, compared, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
 from jobs.evaluate.trials import PARTS, write_trials
 from jobs.prepare.histories import describe, select_users
@@ -169,20 +169,11 @@ class Evaluation:
 
 
 def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:
-    """Each method's metrics among the members, and ours against each other method's, all over the same resampled users."""
+    """Each method's metrics among the members, and ours against each other method's."""
     if not members.any():
         return []
-    keys: list[tuple[str, str, str | None]] = [(method, metric, None) for method in values for metric in values[method]]
-    keys += [(OURS, metric, method) for method in values if method != OURS for metric in values[method]]
-    columns = [(values[method][metric] - (values[other][metric] if other else 0))[members] for method, metric, other in keys]
-    mean, low, high = intervals(np.stack(columns, axis=1))
-    return [
-        about
-        | {"method": method, "metric": metric, "against": other, "n_users": int(members.sum())}
-        | {"value": float(mean[n]), "low": float(low[n]), "high": float(high[n])}
-        | {"settings": json.dumps(chosen[method]) if chosen[method] else None}
-        for n, (method, metric, other) in enumerate(keys)
-    ]
+    theirs = {method: {metric: each[members] for metric, each in found.items()} for method, found in values.items()}
+    return compared(theirs, [(OURS, method) for method in values if method != OURS], about, chosen)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ who had the item). Intervals are percentiles of a bootstrap over users: 2.5% and
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 KS = (10, 20)
@@ -54,3 +58,24 @@ def intervals(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     means = draws @ values / n
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return values.mean(axis=0), low, high
+
+
+def compared(
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    differences: list[tuple[str, str]],
+    about: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Rows of `evaluations`: each method's metrics (`values`, arrays of the same users), and those of the first method of each
+    pair of `differences` less the second's, all over the same resampled users. `settings` are those chosen for a method."""
+    keys: list[tuple[str, str, str | None]] = [(method, metric, None) for method in values for metric in values[method]]
+    keys += [(method, metric, other) for method, other in differences for metric in values[method]]
+    columns = [values[method][metric] - (values[other][metric] if other else 0) for method, metric, other in keys]
+    mean, low, high = intervals(np.stack(columns, axis=1))
+    return [
+        dict(about)
+        | {"method": method, "metric": metric, "against": other, "n_users": len(columns[n])}
+        | {"value": float(mean[n]), "low": float(low[n]), "high": float(high[n])}
+        | {"settings": json.dumps(settings[method]) if settings.get(method) else None}
+        for n, (method, metric, other) in enumerate(keys)
+    ]

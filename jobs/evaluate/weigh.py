@@ -24,7 +24,7 @@ from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import run_main
 from jobs.evaluate.figure import draw
-from jobs.evaluate.metrics import by_user, intervals
+from jobs.evaluate.metrics import by_user, compared, intervals
 from jobs.evaluate.trials import PARTS
 from jobs.fusion import PROMPTS, WEIGHT, conditions
 from jobs.generate.chunks import is_chunk
@@ -133,7 +133,8 @@ def figures(profile: Profile, validation: Part, test: Part, model: str | None, p
             f"{validation.n} users, {len(validation.trials)} of them scored: nights use {found.weight:g}"
         )
         lists |= {name: test.values(scorer, found.best), scorer: test.values(scorer, ALONE)}
-    return rows + compared(lists, test.n, settings) + order_effects(test)
+    gains = [(method, OURS) for method in lists if method != OURS]
+    return rows + compared(lists, gains, {"segment": "all"}, settings) + order_effects(test)
 
 
 def fit(part: Part, scorer: str) -> Fitted:
@@ -157,20 +158,6 @@ def shuffled(part: Part) -> Part:
         return Trial(trial.user, trial.target, {"random": scores}, [])
 
     return Part([one(trial) for trial in part.trials], part.n, part.night)
-
-
-def compared(lists: dict[str, dict[str, np.ndarray]], n: int, settings: dict[str, Row]) -> list[Row]:
-    """Each method's metrics over the same resampled users, and its difference to ours."""
-    keys: list[tuple[str, str, str | None]] = [(method, metric, None) for method in lists for metric in lists[method]]
-    keys += [(method, metric, OURS) for method in lists if method != OURS for metric in lists[method]]
-    columns = [lists[method][metric] - (lists[other][metric] if other else 0) for method, metric, other in keys]
-    mean, low, high = intervals(np.stack(columns, axis=1))
-    return [
-        {"method": method, "segment": "all", "metric": metric, "against": other, "n_users": n}
-        | {"value": float(mean[at]), "low": float(low[at]), "high": float(high[at])}
-        | {"settings": json.dumps(settings[method]) if method in settings else None}
-        for at, (method, metric, other) in enumerate(keys)
-    ]
 
 
 def order_effects(part: Part) -> list[Row]:
