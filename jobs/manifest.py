@@ -16,7 +16,7 @@ from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
 
 FILE = "manifest.json"
-PREPARE = 3  # version of its facts and candidates: raised when the same log gives others, so that nobody keeps the old ones
+PREPARE = 4  # version of its facts and candidates: raised when the same log gives others, so that nobody keeps the old ones
 DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
 
 

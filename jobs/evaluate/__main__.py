@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from jobs.spark import spark_session
 from jobs.storage import put_rows, remove
 
 Row = dict[str, Any]
-OURS = "ours"
+OURS, BY_SCORE = "ours", "ours, no place kept"  # for new items
 NEW_ITEM = 5  # users who had it, below which an item is new
 CHOSEN_BY = "ndcg@10"
 
@@ -102,9 +103,10 @@ class Evaluation:
             if not fold.targets.isEmpty():
                 test.append(arrays(fold, self.catalogue, night))
                 lists.append(ours(fold, self.items, self.catalogue, night, self.run_date))
-                self.progress(f"{split}: our lists of fold {len(test)}, {len(lists[-1])} users")
+                self.progress(f"{split}: our lists of fold {len(test)}, {len(test[-1].target)} users")
         if validation and test:
-            return self._figures(split, validation, test, np.concatenate(lists))
+            listed, by_score = map(np.concatenate, zip(*lists, strict=True))
+            return self._figures(split, validation, test, {OURS: listed} | ({BY_SCORE: by_score} if night.new_places else {}))
         self.progress(f"{split}: nobody has events enough; no figures")
         return []
 
@@ -129,9 +131,9 @@ class Evaluation:
         self.progress(f"{n} events of {described.select('user_id').distinct().count()} users")
         return described, catalogue
 
-    def _figures(self, split: str, validation: list[Arrays], test: list[Arrays], listed: np.ndarray) -> list[Row]:
-        lists = {OURS: listed}
-        chosen: dict[str, Row] = {OURS: {}}
+    def _figures(self, split: str, validation: list[Arrays], test: list[Arrays], lists: dict[str, np.ndarray]) -> list[Row]:
+        """Figures of a split's methods; `lists` are ours."""
+        chosen: dict[str, Row] = {method: {} for method in lists}
         for method, make in METHODS.items():
             chosen[method] = self._tuned(method, validation)
             lists[method] = np.concatenate([make(fold, **chosen[method]) for fold in test])
@@ -169,11 +171,13 @@ class Evaluation:
 
 
 def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:
-    """Each method's metrics among the members, and ours against each other method's."""
+    """Each method's metrics among the members, and ours against each other method's, with and without a kept place."""
     if not members.any():
         return []
+    mine = [method for method in (OURS, BY_SCORE) if method in values]
     theirs = {method: {metric: each[members] for metric, each in found.items()} for method, found in values.items()}
-    return compared(theirs, [(OURS, method) for method in values if method != OURS], about, chosen)
+    pairs = [*combinations(mine, 2), *product(mine, [method for method in values if method not in mine])]
+    return compared(theirs, pairs, about, chosen)
 
 
 if __name__ == "__main__":

@@ -37,10 +37,11 @@ def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> tupl
     return histories, candidates(histories, fold.own, fold.events, items, rule, run_date)
 
 
-def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> np.ndarray:
-    """Our lists: (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`.
+def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> tuple[np.ndarray, np.ndarray]:
+    """Our lists, and those of the same candidates without places kept for new ones (`night.new_places`).
 
-    The first `night.list_length` are the list that is published, the others the candidates after it.
+    Each is (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`. The first `night.list_length` are
+    the list that is published, the others the candidates after it.
     """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
     _, best = retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date)
@@ -49,11 +50,13 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
         lambda each: F.struct(each["item_id"], each["tags"], F.exists(each["contributions"], _by_content).alias("new")),
     )
     rule = night.model_copy(update={"list_length": min(night.list_length, LENGTH)})
-    lists = np.full((len(users), LENGTH), -1)
+    rules = rule, rule.model_copy(update={"new_items": 0})
+    lists = np.full((2, len(users), LENGTH), -1)
     for user, each in table(best.select("user_id", found.alias("found"))).itertuples(index=False):
-        order = chosen([item["tags"] for item in each], [item["new"] for item in each], rule)
-        lists[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])
-    return lists
+        for made, one in zip(lists, rules, strict=True):
+            order = chosen([item["tags"] for item in each], [item["new"] for item in each], one)
+            made[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])
+    return lists[0], lists[1]
 
 
 def _by_content(part: Column) -> Column:

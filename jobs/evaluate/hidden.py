@@ -45,7 +45,7 @@ def judged(fold: Fold, items: DataFrame, night: Night, run_date: str) -> dict[st
     new = counts.reindex(catalogue, fill_value=0).to_numpy() < NEW
     values: dict[str, dict[str, Any]] = {}
     for method, rule in (("ours", night), (WITHOUT, night.model_copy(update={"new_items": 0}))):
-        lists = ours(fold, items, catalogue, rule, run_date)
+        lists, _ = ours(fold, items, catalogue, rule, run_date)
         values[method] = by_user(places(lists, catalogue.get_indexer(targets["item_id"])))
         for k in KS:
             values[method][f"new_items@{k}"] = (new[lists[:, :k]] & (lists[:, :k] >= 0)).mean(axis=1)

@@ -5,50 +5,104 @@
 
 in both directions, over the newest HEAVY events of each user: an event is in at most 2 * WINDOW pairs, and who has done
 more than others by orders of magnitude does not decide alone. The decay and the window are those measured on MovieLens
-(README); the exponents were chosen on validation events, POPULARITY among .3 to .9. OWN makes what goes with much, and so with
-everything a little, say less: +.0041 +- .0035 ndcg@10 there.
+(README), the exponents see `candidates`. OWN makes what goes with much, and so with everything a little, say less.
+
+An event has up to 40 pairs. As rows they cost Spark several times what NumPy takes (`infra/bench prepare`), so Spark orders
+events, and moves pairs as bytes: matrices of a piece of the users each, cut into blocks of items that fit a worker.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+from scipy.sparse import csr_matrix
 
 WINDOW, GAP_DECAY = 20, 0.95
-POPULARITY, OWN = 0.5, 0.2
+POPULARITY, OWN = 0.45, 0.15
 NEIGHBOURS = 500  # kept an item, the heaviest
 HEAVY = 1000
+PIECE = 250_000  # events whose pairs a worker has at a time
+PAIR = np.dtype([("a", "i4"), ("b", "i4"), ("n_a", "i4"), ("n_b", "i4"), ("together", "i8")])
 
 
 def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
     """Columns item_id, neighbour, source, weight = w(item_id, neighbour), place: the heaviest of each item, place 1 first.
 
-    `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are (one column `item_id`).
-    Items are numbered in the order of their ids, and a pair is one number: what is shuffled and sorted is small. Weights are
-    added as whole millionths, so that their sum is the same in whatever order Spark adds.
+    `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are (one column `item_id`). Items
+    are numbered in the order of their ids. Weights are added as whole millionths, so that their sum is the same in whatever
+    order they come.
     """
-    counts = described.groupBy("item_id").agg(F.count("*").alias("n"))
+    counts = described.groupBy("item_id").agg(F.count("*").cast("int").alias("n"))
     items = counts.withColumn("number", F.row_number().over(Window.orderBy("item_id"))).persist()  # a row an item
-    numbers = items.select("item_id", "number")
+    n_events = items.agg(F.sum("n")).first()
+    assert n_events
+    cut = partial(_pairs, blocks=-(-n_events[0] // PIECE))
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    before = F.array(*[F.lead("number", gap).over(newest) for gap in range(1, WINDOW + 1)])
-    events = described.select("user_id", "item_id", "time", "event_id").join(numbers, "item_id", how="inner")
-    placed = events.select("number", before.alias("before"), F.row_number().over(newest).alias("place"))
-    pairs = placed.where(F.col("place") <= HEAVY).select("number", F.posexplode("before").alias("gap", "other"))
-    decay = F.round(F.pow(F.lit(GAP_DECAY), F.col("gap") + 1) * 1_000_000).cast("bigint")
-    low, high = (end("number", "other").cast("bigint") for end in (F.least, F.greatest))
-    both = (F.shiftleft(low, 32) + high).alias("pair")
-    together = pairs.where("number != other").groupBy(both).agg(F.sum(decay).alias("together"))
-    ends = F.shiftright("pair", 32).cast("int"), F.col("pair").bitwiseAND(0xFFFFFFFF).cast("int")
-    ways = F.array(*[F.struct(a.alias("a"), b.alias("b")) for a, b in (ends, ends[::-1])])
-    sides = together.select("together", F.explode(ways).alias("way")).select("way.a", "way.b", "together")
-    ours = wanted.join(items, "item_id", how="inner").select(F.col("number").alias("a"), F.col("n").alias("n_a"))
-    theirs = items.select(F.col("number").alias("b"), F.col("n").alias("n_b"))
-    weight = F.col("together") / 1e6 / (F.pow("n_b", F.lit(POPULARITY)) * F.pow("n_a", F.lit(OWN)))
-    weighted = sides.join(ours, "a", how="inner").join(theirs, "b", how="inner").select("a", "b", weight.alias("weight"))
-    heaviest = Window.partitionBy("a").orderBy(F.desc("weight"), "b")
-    kept = weighted.withColumn("place", F.row_number().over(heaviest)).where(F.col("place") <= NEIGHBOURS)
-    named = kept.join(numbers.withColumnRenamed("number", "a"), "a", how="inner")
-    other = numbers.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
-    source = F.lit("cooccurrence").alias("source")
-    return named.join(other, "b", how="inner").select("item_id", "neighbour", source, "weight", "place")
+    events = described.select("user_id", "item_id", "time", "event_id").join(items, "item_id", how="inner")
+    placed = events.select("user_id", "number", "n", F.row_number().over(newest).alias("place"))
+    in_order = placed.where(F.col("place") <= HEAVY).sortWithinPartitions("user_id", "place")  # as the window left them
+    pairs = in_order.select("number", "n", "place").mapInArrow(cut, "block int, pairs binary")
+    kept = pairs.groupBy("block").applyInArrow(_heaviest, "a int, b int, weight double, place int")
+    numbers = items.select("number", "item_id")
+    ours = numbers.join(wanted, "item_id", how="left_semi").withColumnRenamed("number", "a")
+    theirs = numbers.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
+    named = kept.join(ours, "a", how="inner").join(theirs, "b", how="inner")
+    return named.select("item_id", "neighbour", F.lit("cooccurrence").alias("source"), "weight", "place")
+
+
+def _pairs(batches: Iterable[pa.RecordBatch], blocks: int) -> Iterator[pa.RecordBatch]:
+    """Blocks of c(a, b) of some users, in millionths and in both directions; `batches` have events, user by user."""
+    decay = np.round(GAP_DECAY ** np.arange(WINDOW + 1) * 1_000_000).astype(np.int64)
+    for piece in _pieces(batches):
+        users = np.cumsum(piece["place"].to_numpy() == 1)
+        numbers, first, items = np.unique(piece["number"].to_numpy(), return_index=True, return_inverse=True)
+        n = piece["n"].to_numpy()[first]
+        near = []
+        for gap in range(1, WINDOW + 1):
+            both = np.flatnonzero((users[:-gap] == users[gap:]) & (items[:-gap] != items[gap:]))
+            near.append((np.full(len(both), decay[gap]), items[both], items[both + gap]))
+        amounts, here, there = map(np.concatenate, zip(*near, strict=True))
+        one_way = csr_matrix((amounts, (here, there)), shape=(len(numbers), len(numbers)))
+        together = one_way + one_way.T
+        for block in range(blocks):
+            ours = np.flatnonzero(numbers % blocks == block)
+            part = together[ours]
+            a, b = np.repeat(ours, np.diff(part.indptr)), part.indices
+            rows = np.empty(len(a), PAIR)
+            rows["a"], rows["b"], rows["n_a"], rows["n_b"], rows["together"] = numbers[a], numbers[b], n[a], n[b], part.data
+            yield pa.RecordBatch.from_pydict({"block": np.array([block], np.int32), "pairs": [rows.tobytes()]})
+
+
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows, PIECE of them or a little more at a time, cut between users."""
+    rows: list[pa.RecordBatch] = []
+    for batch in batches:
+        rows.append(batch)
+        if sum(map(len, rows)) >= PIECE:
+            piece = pa.Table.from_batches(rows)
+            cut = int(np.flatnonzero(piece["place"].to_numpy() == 1)[-1])
+            rows = piece.slice(cut).to_batches()
+            yield piece.slice(0, cut)
+    if rows:
+        yield pa.Table.from_batches(rows)
+
+
+def _heaviest(block: pa.Table) -> pa.Table:
+    """a, b, weight, place: the NEIGHBOURS heaviest of each item of a block, b in order among equals."""
+    rows = np.concatenate([np.frombuffer(each.as_buffer(), PAIR) for each in block["pairs"]])
+    pairs = rows["a"].astype(np.int64) << 32 | rows["b"]
+    order = np.argsort(pairs)
+    start = np.flatnonzero(np.diff(pairs[order], prepend=-1))
+    once = rows[order[start]]
+    weight = np.add.reduceat(rows["together"][order], start) / 1e6 / (once["n_b"] ** POPULARITY * once["n_a"] ** OWN)
+    best = np.lexsort((-weight, once["a"]))
+    a, b, weight = once["a"][best], once["b"][best], weight[best]
+    start = np.flatnonzero(np.diff(a, prepend=-1))
+    place = np.arange(1, len(a) + 1) - np.repeat(start, np.diff(start, append=len(a)))
+    kept = place <= NEIGHBOURS
+    return pa.table({"a": a[kept], "b": b[kept], "weight": weight[kept], "place": place[kept].astype(np.int32)})

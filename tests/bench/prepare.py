@@ -180,10 +180,10 @@ COOCCURRENCE = f"""
       SELECT least(a.item, b.item) AS a, greatest(a.item, b.item) AS b,
              sum(round(pow(.95, b.place - a.place) * 1000000)::BIGINT) AS together
       FROM placed a JOIN placed b ON a.user = b.user AND b.place BETWEEN a.place + 1 AND a.place + 20
-      WHERE a.place <= 1000 AND a.item <> b.item GROUP BY ALL),
+      WHERE b.place <= 1000 AND a.item <> b.item GROUP BY ALL),
     sides AS (SELECT a, b, together FROM pairs UNION ALL SELECT b, a, together FROM pairs),
     counts AS (SELECT item, count(*) AS n FROM log GROUP BY item),
-    weighted AS (SELECT a, b, together / 1e6 / pow(theirs.n, .5) / pow(ours.n, .2) AS weight
+    weighted AS (SELECT a, b, together / 1e6 / pow(theirs.n, .45) / pow(ours.n, .15) AS weight
       FROM sides JOIN counts theirs ON b = theirs.item JOIN counts ours ON a = ours.item),
     ranked AS (SELECT *, row_number() OVER (PARTITION BY a ORDER BY weight DESC, b) AS place FROM weighted)
     SELECT count(*) AS neighbours, round(sum(weight))::BIGINT AS weights FROM ranked WHERE place <= 500"""

@@ -15,7 +15,7 @@ from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.evaluate import __main__ as module
 from jobs.evaluate import weigh
-from jobs.evaluate.__main__ import OURS, Evaluation
+from jobs.evaluate.__main__ import BY_SCORE, OURS, Evaluation
 from jobs.evaluate.baselines import METHODS
 from jobs.fusion import WEIGHT, decide
 from jobs.progress import Progress
@@ -55,7 +55,7 @@ def value(rows, **about):
 
 def test_every_method_is_judged_in_both_splits(figures):
     found = {(row["split"], row["method"]) for row in figures if row["split"] != "cold_items"}
-    assert found == {(split, method) for split in ("leave_one_out", "temporal") for method in (OURS, *METHODS)}
+    assert found == {(split, method) for split in ("leave_one_out", "temporal") for method in (OURS, BY_SCORE, *METHODS)}
     for row in figures:
         assert row.get("low") is None or row["low"] <= row["value"] <= row["high"]
         assert row["n_users"] <= 40

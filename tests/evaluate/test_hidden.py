@@ -1,10 +1,12 @@
 """Hidden items: nobody's events of them are learned from, and content finds them all the same."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
 from jobs.evaluate.__main__ import _compared
+from jobs.evaluate.folds import ours
 from jobs.evaluate.hidden import OF, WITHOUT, hide, judged
 from jobs.evaluate.splits import Fold, leave_one_out
 from jobs.prepare.histories import describe
@@ -51,6 +53,13 @@ def test_content_finds_what_nobody_had(values):
     assert values["ours"]["recall@10"].mean() > 0
     assert not values[WITHOUT]["recall@20"].any() and not values[WITHOUT]["new_items@20"].any()
     assert ((values["ours"]["new_items@10"] > 0) & (values["ours"]["new_items@10"] <= 1)).all()
+
+
+def test_a_kept_place_is_all_that_sets_the_lists_apart(fold, items):
+    catalogue = pd.Index(sorted(item for item, *_ in SHELF))
+    kept, by_score = ours(fold, items, catalogue, NIGHT, "2024-09-01")
+    assert [sorted(row) for row in kept.tolist()] == [sorted(row) for row in by_score.tolist()]
+    assert (kept != by_score).any() and (kept[:, : NIGHT.list_length - NIGHT.new_places] == by_score[:, :8]).all()
 
 
 def test_differences_are_paired(values):

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from math import fsum
 from random import Random
 
+import pyarrow as pa
 import pytest
 
 from jobs.prepare import candidates as module
@@ -45,7 +46,7 @@ def reference(log) -> dict[str, dict[str, dict[str, float]]]:
         for place, (item, negative, event) in enumerate(reversed(history[-module.QUERY :])):
             for (a, b), weight in together.items():
                 if a == item:
-                    recency = 0.5 ** (place / module.QUERY_HALF_LIFE) * (module.DISLIKED if negative else 1)
+                    recency = (0.5 ** (place / 2) + 0.05 * 0.5 ** (place / 20)) * (module.DISLIKED if negative else 1)
                     scores[user][b][event] = recency * weight / n[b] ** cooccurrence.POPULARITY / n[a] ** cooccurrence.OWN
     return scores
 
@@ -68,7 +69,7 @@ def random_log(seed: int, length: int = 60) -> list[tuple]:
     return [(draw.choice("uvwxyz"), draw.choice("abcdefgh"), draw.choice([1, 3, 5])) for _ in range(length)]
 
 
-@pytest.mark.parametrize("log", [SMALL, random_log(2, 150)], ids=["by hand", "150 events"])
+@pytest.mark.parametrize("log", [SMALL, random_log(2)], ids=["by hand", "60 events"])
 def test_contributions_are_those_of_the_formula_and_add_up(spark, log):
     best, expected, popular = found(spark, log, repeat="always"), reference(log), lately(log)
     for user, rows in best.items():
@@ -96,8 +97,9 @@ def test_by_hand(small):
         ("d", "retrieval", ["e1"]),
         ("h", "popularity", []),
     ]
-    assert parts(rows[0]) == pytest.approx({"e1": 0.95 / 2**0.7, "e0": 0.95 / 2**0.7 * 0.5**0.5}, rel=1e-5)
-    assert parts(rows[1]) == pytest.approx({"e1": 0.9025 / 2**0.2}, rel=1e-5)
+    before = 0.5**0.5 + 0.05 * 0.5**0.05
+    assert parts(rows[0]) == pytest.approx({"e1": 1.05 * 0.95 / 2**0.6, "e0": before * 0.95 / 2**0.6}, rel=1e-5)
+    assert parts(rows[1]) == pytest.approx({"e1": 1.05 * 0.9025 / 2**0.15}, rel=1e-5)
     assert [row["retrieval_rank"] for row in rows] == [1, 2, 3]
 
 
@@ -110,11 +112,35 @@ def test_a_far_neighbour_of_an_old_event_brings_nothing(spark, monkeypatch):
 
 
 def test_only_the_newest_events_of_a_heavy_user_pair(spark, monkeypatch):
-    log = [("u", "a"), ("u", "b"), ("u", "c"), ("u", "d"), ("v", "a"), ("w", "d")]
-    monkeypatch.setattr(cooccurrence, "HEAVY", 1)
-    monkeypatch.setattr(cooccurrence, "WINDOW", 1)
+    log = [("u", "a"), ("u", "b"), ("u", "c"), ("u", "d"), ("v", "b"), ("w", "d")]
+    monkeypatch.setattr(cooccurrence, "HEAVY", 2)
     rows = found(spark, log)
     assert {row["item_id"] for row in rows["w"] if parts(row)} == {"c"} and not [row for row in rows["v"] if parts(row)]
+
+
+def test_pairs_are_the_same_however_the_work_is_cut(spark, monkeypatch):
+    log = random_log(3, 150)
+    whole = found(spark, log, repeat="always")
+    batches = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    monkeypatch.setattr(cooccurrence, "PIECE", 7)  # 22 blocks
+    spark.conf.set(batches, 4)
+    try:
+        assert found(spark, log, repeat="always") == whole
+    finally:
+        spark.conf.unset(batches)
+
+
+def test_events_come_in_pieces_cut_between_users(monkeypatch):
+    monkeypatch.setattr(cooccurrence, "PIECE", 7)
+    draw = Random(4)
+    lengths = [draw.randint(1, 6) for _ in range(30)]
+    place = [n for length in lengths for n in range(1, length + 1)]
+    rows = pa.RecordBatch.from_pydict({"number": range(len(place)), "place": place})
+    batches = [rows.slice(start, 4) for start in range(0, len(rows), 4)]
+    pieces = [piece.to_pydict() for piece in cooccurrence._pieces(batches)]
+    assert [n for piece in pieces for n in piece["number"]] == list(range(len(place)))
+    assert all(piece["place"][0] == 1 for piece in pieces) and 7 < len(pieces) < len(lengths)
+    assert list(cooccurrence._pieces([])) == []
 
 
 def test_whom_nobody_resembles_gets_what_is_popular_lately(small):
@@ -151,7 +177,7 @@ def test_what_was_consumed_returns_when_the_profile_says_so(spark, repeat, again
 def test_a_disliked_event_brings_half(spark):
     liked, disliked = [("u", "a", 5), ("v", "a"), ("v", "b")], [("u", "a", 1), ("v", "a"), ("v", "b")]
     whole, half = (parts(found(spark, log)["u"][0])["e0"] for log in (liked, disliked))
-    assert (whole, half) == (pytest.approx(0.95 / 2**0.2), pytest.approx(whole / 2))
+    assert (whole, half) == (pytest.approx(1.05 * 0.95 / 2**0.15), pytest.approx(whole / 2))
 
 
 def test_what_is_older_than_the_history_is_consumed_all_the_same(spark):

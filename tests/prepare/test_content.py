@@ -76,12 +76,13 @@ def test_a_new_item_resembles_what_shares_tags_and_rare_words_and_is_as_old(spar
 
 def test_weights_by_hand(spark):
     # a then b five times; n(a) = 6, n(b) = 5. u had a, whose neighbour is b; p had b after a
-    to_b, to_a = 4.75 / (5**0.5 * 6**0.2), 4.75 / (6**0.5 * 5**0.2)
+    to_b, to_a = 4.75 / (5**0.45 * 6**0.15), 4.75 / (6**0.45 * 5**0.15)
+    latest, before = 1.05, 0.5**0.5 + 0.05 * 0.5**0.05
     best = listed(spark, SHELF, LOG)
-    assert by_content(best["u"]) == {"o": pytest.approx({"e10": O_TO_B * to_b}, rel=1e-5)}
+    assert by_content(best["u"]) == {"o": pytest.approx({"e10": latest * O_TO_B * to_b}, rel=1e-5)}
     assert by_content(best["p"]) == {
-        "n": pytest.approx({"e1": to_a}, rel=1e-5),
-        "o": pytest.approx({"e1": O_TO_A * to_a, "e0": O_TO_B * to_b * 0.5**0.5}, rel=1e-5),
+        "n": pytest.approx({"e1": latest * to_a}, rel=1e-5),
+        "o": pytest.approx({"e1": latest * O_TO_A * to_a, "e0": before * O_TO_B * to_b}, rel=1e-5),
     }
     assert {row["item_id"]: row["source"] for row in best["p"]} == {"n": "retrieval", "o": "retrieval"}
 
