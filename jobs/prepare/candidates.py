@@ -1,6 +1,6 @@
 """Items worth ranking for each user, each with what brought it and how much.
 
-    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)    w of `cooccurrence` and, to new items, `content`
+    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)    w of `cooccurrence` and `content`
             + POPULAR * p(b)                                                     p of `popular`
     r(e)    = 0.5 ^ (place(e) / HALF_LIFE) + TAIL * 0.5 ^ (place(e) / TAIL_HALF_LIFE), place 0 the latest; DISLIKED of that for
               a negative event
@@ -23,7 +23,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.prepare.content import with_stand_ins
+from jobs.prepare.content import reached
 from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
 from jobs.profile import Night
 
@@ -43,9 +43,8 @@ def candidates(
     from; `items` the catalogue.
     """
     query = queries(histories)
-    near = neighbours(everyone, query.select("item_id").distinct())
-    if night.new_items:
-        near = with_stand_ins(near, items, everyone)
+    asked = query.select("item_id").distinct()
+    near = reached(everyone, asked, items) if night.new_items else neighbours(everyone, asked)
     found = retrieved(query, near).unionByName(popular(histories, everyone, night))
     if night.repeat != "always":
         found = found.join(consumed(own, histories, night, run_date), ["user_id", "item_id"], how="left_anti")

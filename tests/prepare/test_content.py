@@ -87,6 +87,14 @@ def test_weights_by_hand(spark):
     assert {row["item_id"]: row["source"] for row in best["p"]} == {"n": "retrieval", "o": "retrieval"}
 
 
+def test_who_had_a_new_item_only_finds_what_goes_with_those_it_resembles(spark):
+    # n is a for w, and a has b beside it; n(a) = 6, n(b) = 5
+    (row,) = (row for row in listed(spark, SHELF, [*LOG, ("w", "n")])["w"] if row["item_id"] == "b")
+    amount = content.FROM_NEW * 1.05 * 4.75 / (5**0.45 * 6**0.15)
+    assert [(part["source"], part["event_id"]) for part in row["contributions"]] == [("alike", "e11"), ("popularity", None)]
+    assert row["contributions"][0]["amount"] == pytest.approx(amount, rel=1e-5) and row["source"] == "retrieval"
+
+
 def test_without_content_nobody_finds_what_nobody_had(spark):
     best = listed(spark, SHELF, LOG, new_items=0)
     assert {user: [row["item_id"] for row in rows] for user, rows in best.items()} == {"u": ["b"]}
