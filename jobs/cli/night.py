@@ -35,7 +35,7 @@ def run_night(
     conf |= {"users": _users(users)} if users else {}
     conf |= {"shards": shards} if shards else {}
     log = _log(profile, "night", night, began)
-    code = _run("nightly", night, conf, log, _alone(profile))
+    code = _run("nightly", night, conf, log, _alone(profile, "night"))
     rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
     return code, max(rows, key=lambda row: row["started_at"], default=None), log
 
@@ -44,7 +44,7 @@ def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, A
     """Run the DAG `evaluate` for one date to its end; returns Airflow's exit code, the figures and the file of all output."""
     log = _log(profile, "evaluation", night, datetime.now(UTC))
     before = {row["run_id"] for row in read_rows(profile, "evaluations")}
-    code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log)
+    code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, _alone(profile, "evaluation"))
     return code, [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before], log
 
 
@@ -55,7 +55,7 @@ def _log(profile: Profile, what: str, night: date, began: datetime) -> Path:
     return log
 
 
-def _run(dag: str, night: date, conf: dict[str, Any], log: Path, lock: IO[str] | None = None) -> int:
+def _run(dag: str, night: date, conf: dict[str, Any], log: Path, lock: IO[str]) -> int:
     airflow = home() / "envs" / "airflow" / "bin" / "airflow"
     return _follow([str(airflow), "dags", "test", dag, str(night), "--conf", json.dumps(conf)], log, lock)
 
@@ -68,27 +68,27 @@ def _users(users: str) -> int | str:
     return str(Path(users).resolve())
 
 
-def _alone(profile: Profile) -> IO[str]:
-    """A lock on the warehouse that this night holds while it and its Airflow run.
+def _alone(profile: Profile, what: str) -> IO[str]:
+    """A lock that this night or evaluation holds on the warehouse while it and its Airflow run.
 
     Raises:
-        InputError: another night of this warehouse is running.
+        InputError: another one of this warehouse is running.
     """
     folder = home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / hashlib.sha256(profile.warehouse.encode()).hexdigest()[:16]).open("a+")
+    lock = (folder / hashlib.sha256(f"{what} {profile.warehouse}".encode()).hexdigest()[:16]).open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.seek(0)
-        raise InputError(f"another night is at work in {profile.warehouse} ({lock.read().strip()}); wait for it") from error
+        raise InputError(f"another {what} is at work in {profile.warehouse} ({lock.read().strip()}); wait for it") from error
     lock.truncate(0)
     lock.write(f"started by process {os.getpid()}")
     lock.flush()
     return lock
 
 
-def _follow(command: list[str], log: Path, lock: IO[str] | None) -> int:
+def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
     """Run `command`; everything it prints goes to `log`, progress and errors also to the screen."""
     environment = os.environ | {"NOCTURNE_LOG": str(log)}
     with log.open("w", encoding="utf-8") as file:
@@ -99,9 +99,10 @@ def _follow(command: list[str], log: Path, lock: IO[str] | None) -> int:
             text=True,
             errors="replace",
             env=environment,
-            pass_fds=[lock.fileno()] if lock else [],
+            pass_fds=[lock.fileno()],
         )
         assert process.stdout
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))  # what Airflow ends its job by
         try:
             with out.following() as show:
                 for line in process.stdout:
