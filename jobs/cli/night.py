@@ -43,8 +43,9 @@ def run_night(
 def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, Any]], Path]:
     """Run the DAG `evaluate` for one date to its end; returns Airflow's exit code, the figures and the file of all output."""
     log = _log(profile, "evaluation", night, datetime.now(UTC))
+    lock = _alone(profile, "evaluation")
     before = {row["run_id"] for row in read_rows(profile, "evaluations")}
-    code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, _alone(profile, "evaluation"))
+    code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, lock)
     return code, [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before], log
 
 
@@ -69,7 +70,7 @@ def _users(users: str) -> int | str:
 
 
 def _alone(profile: Profile, what: str) -> IO[str]:
-    """A lock that this night or evaluation holds on the warehouse while it and its Airflow run.
+    """A lock that this night or evaluation holds while it and its Airflow run; one may run beside the other.
 
     Raises:
         InputError: another one of this warehouse is running.
@@ -89,7 +90,13 @@ def _alone(profile: Profile, what: str) -> IO[str]:
 
 
 def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
-    """Run `command`; everything it prints goes to `log`, progress and errors also to the screen."""
+    """Run `command`; everything it prints goes to `log`, progress and errors also to the screen.
+
+    SIGTERM interrupts the command, as Ctrl-C of a terminal does: Airflow ends its job by that.
+    """
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell that starts us with & ignores it, and children inherit that
     environment = os.environ | {"NOCTURNE_LOG": str(log)}
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
@@ -102,7 +109,7 @@ def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
             pass_fds=[lock.fileno()],
         )
         assert process.stdout
-        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))  # what Airflow ends its job by
+        before = signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
         try:
             with out.following() as show:
                 for line in process.stdout:
@@ -114,6 +121,8 @@ def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
             out.line("interrupted; waiting for the running stage to end")
             process.wait()
             return 130
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def plan_night(profile: Profile, night: date, users: str | None, shards: int | None, force: bool) -> dict[str, Any]:

@@ -22,9 +22,10 @@ except KeyboardInterrupt:
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path))
-    before = signal.getsignal(signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     yield tmp_path
-    signal.signal(signal.SIGTERM, before)
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def test_one_of_a_kind_at_a_time(profile):
@@ -36,5 +37,6 @@ def test_one_of_a_kind_at_a_time(profile):
 
 
 def test_a_request_to_end_reaches_the_job(profile, home):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what goes to the background
     with _alone(profile, "night") as lock:
         assert _follow([sys.executable, "-c", ENDS_BY_INTERRUPT], home / "log", lock) == 7
