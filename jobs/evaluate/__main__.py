@@ -86,9 +86,11 @@ class Evaluation:
         """
         work, n_users = self.profile.evaluation_work(self.run_date), self.profile.evaluation.scored_users
         remove(work)
+        folds = {part: next(leave_one_out(self.dense, part)) for part in PARTS if n_users}
+        if any(fold.targets.isEmpty() for fold in folds.values()):
+            return 0
         written = 0
-        for part in PARTS if n_users else ():
-            (fold,) = leave_one_out(self.dense, part)
+        for part, fold in folds.items():
             histories, best = retrieved(fold, self.items, self.profile.night, self.run_date)
             written += write_trials(part, fold.targets, histories, best, n_users, work)
         return written

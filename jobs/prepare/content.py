@@ -8,7 +8,8 @@ where both have a year. A new item b, one with fewer than NEW events, stands in 
     w(a, b)     = sum over j of share(b, j) * w(a, j)             w of `cooccurrence`, of the first REACH neighbours of a
     w(b, c)     = FROM_NEW * sum over j of share(b, j) * w(j, c)  of those of j
 
-The first brings a new item to users (source `content`), the second brings users of whom it alone is known to others (`alike`).
+The first brings a new item to users (source `content`), the second brings users who had it to others (`alike`); both are added
+to what co-occurrence itself says of a new item.
 What is missing (tags, a year, words) says nothing. All pairs are compared, in products of sparse matrices of BLOCK items each,
 so that nothing of the catalogue's size is in one place. With every tenth of MovieLens' items hidden in turn (`evaluate.hidden`)
 8 of 671 users find their hidden item in a list of ten, with a place kept for new items, 15 with two; LIKE of 3 to 10, REACH of
@@ -40,7 +41,7 @@ def reached(everyone: DataFrame, wanted: DataFrame, items: DataFrame) -> DataFra
     """`cooccurrence.neighbours` with what content adds: item_id, neighbour, source, weight, place by source.
 
     `everyone` is all events, `wanted` the items from which users are to reach others (one column `item_id`), `items` the
-    catalogue. Co-occurrence is counted once.
+    catalogue. Co-occurrence is counted once: rows of what a wanted item resembles are there too.
     """
     like = likeness(items, everyone)
     if like is None:
@@ -52,12 +53,12 @@ def reached(everyone: DataFrame, wanted: DataFrame, items: DataFrame) -> DataFra
     by_other = like.groupBy(F.col("like").alias("neighbour")).agg(new.alias("stand_ins"))
     by_item = asking.groupBy("like").agg(new.alias("askers")).withColumnRenamed("like", "item_id")
     few = near.join(by_other, "neighbour", how="left").join(by_item, "item_id", how="left")
-    itself = _row("item_id", "neighbour", F.lit(1.0), F.col("source"))
-    to_new = F.transform("stand_ins", lambda each: _row("item_id", each["item_id"], each["share"], F.lit("content")))
-    from_new = F.transform("askers", lambda each: _row(each["item_id"], "neighbour", FROM_NEW * each["share"], F.lit("alike")))
-    none = F.array_repeat(itself, 0)
-    every = F.concat(F.array(itself), *[F.coalesce(each, none) for each in (to_new, from_new)])
-    rows = few.select("weight", F.explode(F.when(F.col("place") <= REACH, every).otherwise(F.array(itself))).alias("each"))
+    item, neighbour = F.col("item_id"), F.col("neighbour")
+    itself = F.array(_row(item, neighbour, F.lit(1.0), F.col("source")))
+    to_new = F.transform("stand_ins", lambda each: _row(item, each["item_id"], each["share"], F.lit("content")))
+    from_new = F.transform("askers", lambda each: _row(each["item_id"], neighbour, FROM_NEW * each["share"], F.lit("alike")))
+    every = F.flatten(F.array_compact(F.array(itself, to_new, from_new)))
+    rows = few.select("weight", F.explode(F.when(F.col("place") <= REACH, every).otherwise(itself)).alias("each"))
     other = rows.select("each.*", "weight").where(F.col("item_id") != F.col("neighbour"))
     billionths = F.round(F.col("share") * F.col("weight") * 1e9).cast("bigint")  # whose sum has no order
     summed = other.groupBy("item_id", "neighbour", "source").agg((F.sum(billionths) / 1e9).alias("weight"))
@@ -66,9 +67,8 @@ def reached(everyone: DataFrame, wanted: DataFrame, items: DataFrame) -> DataFra
     return placed.where(F.col("place") <= F.when(F.col("source") == "cooccurrence", NEIGHBOURS).otherwise(STAND_INS))
 
 
-def _row(item: Column | str, neighbour: Column | str, share: Column, source: Column) -> Column:
-    found = {"item_id": item, "neighbour": neighbour, "share": share, "source": source}
-    return F.struct(*[(F.col(each) if isinstance(each, str) else each).alias(name) for name, each in found.items()])
+def _row(item: Column, neighbour: Column, share: Column, source: Column) -> Column:
+    return F.struct(item.alias("item_id"), neighbour.alias("neighbour"), share.alias("share"), source.alias("source"))
 
 
 def likeness(items: DataFrame, everyone: DataFrame) -> DataFrame | None:

@@ -8,7 +8,7 @@ more than others by orders of magnitude does not decide alone. The decay and the
 (README), the exponents see `candidates`. OWN makes what goes with much, and so with everything a little, say less.
 
 An event has up to 40 pairs. As rows they cost Spark several times what NumPy takes (`infra/bench prepare`), so Spark orders
-events, and moves pairs as bytes: matrices of a piece of the users each, cut into blocks of items that fit a worker.
+events, and moves pairs as bytes: matrices of a piece of the users each, cut into blocks of items that on average fit a worker.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
     order they come.
     """
     counts = described.groupBy("item_id").agg(F.count("*").cast("int").alias("n"))
-    items = counts.withColumn("number", F.row_number().over(Window.orderBy("item_id"))).persist()  # a row an item
-    n_events = items.agg(F.sum("n")).first()
-    assert n_events
-    cut = partial(_pairs, blocks=-(-n_events[0] // PIECE))
+    asked = counts.join(wanted.withColumn("asked", F.lit(True)), "item_id", how="left").fillna(False)
+    items = asked.withColumn("number", F.row_number().over(Window.orderBy("item_id"))).persist()  # a row an item
+    n_events = items.agg(F.sum("n")).collect()[0][0] or 0
+    cut = partial(_pairs, blocks=-(-n_events // PIECE))
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
     events = described.select("user_id", "item_id", "time", "event_id").join(items, "item_id", how="inner")
-    placed = events.select("user_id", "number", "n", F.row_number().over(newest).alias("place"))
+    placed = events.select("user_id", "number", "n", "asked", F.row_number().over(newest).alias("place"))
     in_order = placed.where(F.col("place") <= HEAVY).sortWithinPartitions("user_id", "place")  # as the window left them
-    pairs = in_order.select("number", "n", "place").mapInArrow(cut, "block int, pairs binary")
+    pairs = in_order.select("number", "n", "asked", "place").mapInArrow(cut, "block int, pairs binary")
     kept = pairs.groupBy("block").applyInArrow(_heaviest, "a int, b int, weight double, place int")
     numbers = items.select("number", "item_id")
-    ours = numbers.join(wanted, "item_id", how="left_semi").withColumnRenamed("number", "a")
+    ours = numbers.withColumnRenamed("number", "a")
     theirs = numbers.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
     named = kept.join(ours, "a", how="inner").join(theirs, "b", how="inner")
     return named.select("item_id", "neighbour", F.lit("cooccurrence").alias("source"), "weight", "place")
 
 
 def _pairs(batches: Iterable[pa.RecordBatch], blocks: int) -> Iterator[pa.RecordBatch]:
-    """Blocks of c(a, b) of some users, in millionths and in both directions; `batches` have events, user by user."""
+    """Blocks of c(a, b) of some users and every `a` asked for, in millionths; `batches` have events, user by user."""
     decay = np.round(GAP_DECAY ** np.arange(WINDOW + 1) * 1_000_000).astype(np.int64)
     for piece in _pieces(batches):
         users = np.cumsum(piece["place"].to_numpy() == 1)
         numbers, first, items = np.unique(piece["number"].to_numpy(), return_index=True, return_inverse=True)
-        n = piece["n"].to_numpy()[first]
+        n, asked = (piece[name].to_numpy()[first] for name in ("n", "asked"))
         near = []
         for gap in range(1, WINDOW + 1):
             both = np.flatnonzero((users[:-gap] == users[gap:]) & (items[:-gap] != items[gap:]))
@@ -70,7 +70,7 @@ def _pairs(batches: Iterable[pa.RecordBatch], blocks: int) -> Iterator[pa.Record
         one_way = csr_matrix((amounts, (here, there)), shape=(len(numbers), len(numbers)))
         together = one_way + one_way.T
         for block in range(blocks):
-            ours = np.flatnonzero(numbers % blocks == block)
+            ours = np.flatnonzero(asked & (numbers % blocks == block))
             part = together[ours]
             a, b = np.repeat(ours, np.diff(part.indptr)), part.indices
             rows = np.empty(len(a), PAIR)
@@ -99,7 +99,9 @@ def _heaviest(block: pa.Table) -> pa.Table:
     order = np.argsort(pairs)
     start = np.flatnonzero(np.diff(pairs[order], prepend=-1))
     once = rows[order[start]]
-    weight = np.add.reduceat(rows["together"][order], start) / 1e6 / (once["n_b"] ** POPULARITY * once["n_a"] ** OWN)
+    together = np.add.reduceat(rows["together"][order], start) / 1e6
+    weight = together / (once["n_b"] ** POPULARITY * once["n_a"] ** OWN)
+    weight = np.round(weight, 9)  # processors differ in the last bit of a power
     best = np.lexsort((-weight, once["a"]))
     a, b, weight = once["a"][best], once["b"][best], weight[best]
     start = np.flatnonzero(np.diff(a, prepend=-1))

@@ -164,3 +164,10 @@ def test_without_users_to_score_there_is_nothing_of_the_model(spark, tmp_path):
     one = made(tmp_path, log(12, 4), scored_users=0)
     assert Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test")).trials() == 0
     assert weigh.read_part(one.evaluation_work("2024-06-01"), 0, one.night).trials == []
+
+
+def test_without_a_core_nobody_is_scored_and_figures_stay(spark, tmp_path):
+    one = made(tmp_path, log(40, 6), min_events=50)
+    evaluation = Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test"))
+    assert {row["split"] for row in evaluation.run()} == {"temporal"}
+    assert evaluation.trials() == 0

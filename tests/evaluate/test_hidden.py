@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
+from jobs.evaluate import folds
 from jobs.evaluate.__main__ import _compared
-from jobs.evaluate.folds import ours
 from jobs.evaluate.hidden import OF, WITHOUT, hide, judged
 from jobs.evaluate.splits import Fold, leave_one_out
 from jobs.prepare.histories import describe
@@ -55,11 +55,15 @@ def test_content_finds_what_nobody_had(values):
     assert ((values["ours"]["new_items@10"] > 0) & (values["ours"]["new_items@10"] <= 1)).all()
 
 
-def test_a_kept_place_is_all_that_sets_the_lists_apart(fold, items):
-    catalogue = pd.Index(sorted(item for item, *_ in SHELF))
-    kept, by_score = ours(fold, items, catalogue, NIGHT, "2024-09-01")
-    assert [sorted(row) for row in kept.tolist()] == [sorted(row) for row in by_score.tolist()]
-    assert (kept != by_score).any() and (kept[:, : NIGHT.list_length - NIGHT.new_places] == by_score[:, :8]).all()
+def test_lists_with_a_kept_place_and_without(spark, fold, monkeypatch):
+    """Of every user's candidates a to d, best first, content brought the last."""
+    best = [{"item_id": item, "tags": [], "contributions": [{"source": "content" if item == "d" else "x"}]} for item in "abcd"]
+    schema = "candidates array<struct<item_id string, tags array<string>, contributions array<struct<source string>>>>"
+    candidates = fold.targets.select("user_id").join(spark.createDataFrame([(best,)], schema))
+    monkeypatch.setattr(folds, "retrieved", lambda *_: (None, candidates))
+    kept, by_score = folds.ours(fold, None, pd.Index(list("abcd")), Night(list_length=2), "2024-09-01")
+    for lists, order in ((kept, [0, 3, 1, 2]), (by_score, [0, 1, 2, 3])):
+        assert lists[:, :4].tolist() == [order] * fold.targets.count() and (lists[:, 4:] == -1).all()
 
 
 def test_differences_are_paired(values):

@@ -122,7 +122,7 @@ def test_pairs_are_the_same_however_the_work_is_cut(spark, monkeypatch):
     log = random_log(3, 150)
     whole = found(spark, log, repeat="always")
     batches = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    monkeypatch.setattr(cooccurrence, "PIECE", 7)  # 22 blocks
+    monkeypatch.setattr(cooccurrence, "PIECE", 7)  # 22 blocks; workers cut users by the PIECE they know
     spark.conf.set(batches, 4)
     try:
         assert found(spark, log, repeat="always") == whole
