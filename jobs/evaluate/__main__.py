@@ -53,7 +53,7 @@ def main() -> None:
     about = {"run_id": arguments.run_id, "run_date": arguments.run_date}
     nothing = dict.fromkeys(("against", "low", "high", "settings"))
     put_rows(profile, "evaluations", [nothing | about | row for row in found], key="run_id")
-    progress(f"{len(found)} figures, {trials} users for the model to score")
+    progress(f"{len(found)} figures")
     print(json.dumps({"run_id": arguments.run_id, "figures": len(found), "trials": trials}))
 
 
@@ -93,6 +93,7 @@ class Evaluation:
         for part, fold in folds.items():
             histories, best = retrieved(fold, self.items, self.profile.night, self.run_date)
             written += write_trials(part, fold.targets, histories, best, n_users, work)
+            self.progress(f"{written} users for the model to score, up to those of {part}")
         return written
 
     def _split(self, split: str, made: Callable[[str], Iterator[Fold]]) -> list[Row]:

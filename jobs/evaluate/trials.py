@@ -22,7 +22,7 @@ def write_trials(part: str, targets: DataFrame, histories: DataFrame, best: Data
     shard = F.lit(PARTS.index(part))
     some = targets.orderBy(F.xxhash64("user_id"), "user_id").limit(n_users).withColumnRenamed("item_id", "target").persist()
     some.write.mode("overwrite").parquet(f"{work}/targets/shard={PARTS.index(part)}")
-    reached = best.join(some, "user_id", how="inner").where(F.array_contains("candidates.item_id", F.col("target")))
+    reached = best.join(some, "user_id", how="inner").where(F.array_contains("candidates.item_id", F.col("target"))).persist()
     theirs = histories.join(reached.select("user_id"), "user_id", how="left_semi")
     none = theirs.select("user_id", F.array().alias("facts"), F.array().alias("known"))
     rows = assemble(theirs, none, reached.select("user_id", "candidates"), 1).withColumn("shard", shard.cast("int"))
@@ -30,6 +30,6 @@ def write_trials(part: str, targets: DataFrame, histories: DataFrame, best: Data
     n = made.count()
     if n:
         made.coalesce(1).write.mode("overwrite").parquet(f"{work}/contexts/shard={PARTS.index(part)}")
-    made.unpersist()
-    some.unpersist()
+    for each in (made, reached, some):
+        each.unpersist()
     return n
