@@ -94,9 +94,8 @@ def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
 
     SIGTERM interrupts the command, as Ctrl-C of a terminal does: Airflow ends its job by that.
     """
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell that starts us with & ignores it, and children inherit that
+    # A shell that starts us with & has us ignore it, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = os.environ | {"NOCTURNE_LOG": str(log)}
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(

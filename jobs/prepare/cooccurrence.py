@@ -33,9 +33,9 @@ PAIR = np.dtype([("a", "i4"), ("b", "i4"), ("n_a", "i4"), ("n_b", "i4"), ("toget
 def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
     """Columns item_id, neighbour, source, weight = w(item_id, neighbour), place: the heaviest of each item, place 1 first.
 
-    `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are (one column `item_id`). Items
-    are numbered in the order of their ids. Weights are added as whole millionths, so that their sum is the same in whatever
-    order they come.
+    `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are found (a column `item_id`, each
+    once). Items are numbered in the order of their ids. Weights are added as whole millionths, so that their sum is the same in
+    whatever order they come.
     """
     counts = described.groupBy("item_id").agg(F.count("*").cast("int").alias("n"))
     asked = counts.join(wanted.withColumn("asked", F.lit(True)), "item_id", how="left").fillna(False)
@@ -48,9 +48,8 @@ def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
     in_order = placed.where(F.col("place") <= HEAVY).sortWithinPartitions("user_id", "place")  # as the window left them
     pairs = in_order.select("number", "n", "asked", "place").mapInArrow(cut, "block int, pairs binary")
     kept = pairs.groupBy("block").applyInArrow(_heaviest, "a int, b int, weight double, place int")
-    numbers = items.select("number", "item_id")
-    ours = numbers.withColumnRenamed("number", "a")
-    theirs = numbers.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
+    ours = items.select(F.col("number").alias("a"), "item_id")
+    theirs = items.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
     named = kept.join(ours, "a", how="inner").join(theirs, "b", how="inner")
     return named.select("item_id", "neighbour", F.lit("cooccurrence").alias("source"), "weight", "place")
 

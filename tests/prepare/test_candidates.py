@@ -29,7 +29,7 @@ def found(spark, log, catalogue=CATALOGUE, **night) -> dict[str, list]:
 
 
 def reference(log) -> dict[str, dict[str, dict[str, float]]]:
-    """user -> item -> event -> r(e) * w(item(e), item), consumed ones too; every pair within reach of NEIGHBOURS."""
+    """user -> item -> event -> r(e) * w(item(e), item) of the neighbours within reach, consumed ones too."""
     theirs: dict[str, list[tuple]] = defaultdict(list)
     for place, (user, item, *more) in enumerate(log):
         theirs[user].append((item, bool(more) and more[0] is not None and more[0] <= 2, f"e{place}"))
@@ -44,10 +44,12 @@ def reference(log) -> dict[str, dict[str, dict[str, float]]]:
     scores: dict = defaultdict(lambda: defaultdict(dict))
     for user, history in theirs.items():
         for place, (item, negative, event) in enumerate(reversed(history[-module.QUERY :])):
-            for (a, b), weight in together.items():
-                if a == item:
-                    recency = (0.5 ** (place / 2) + 0.05 * 0.5 ** (place / 20)) * (module.DISLIKED if negative else 1)
-                    scores[user][b][event] = recency * weight / n[b] ** cooccurrence.POPULARITY / n[a] ** cooccurrence.OWN
+            recency = (0.5 ** (place / 2) + 0.05 * 0.5 ** (place / 20)) * (module.DISLIKED if negative else 1)
+            near = {
+                b: c / n[b] ** cooccurrence.POPULARITY / n[a] ** cooccurrence.OWN for (a, b), c in together.items() if a == item
+            }
+            for b in sorted(near, key=lambda b: (-near[b], b))[: int(cooccurrence.NEIGHBOURS * recency)]:
+                scores[user][b][event] = recency * near[b]
     return scores
 
 
@@ -69,7 +71,7 @@ def random_log(seed: int, length: int = 60) -> list[tuple]:
     return [(draw.choice("uvwxyz"), draw.choice("abcdefgh"), draw.choice([1, 3, 5])) for _ in range(length)]
 
 
-@pytest.mark.parametrize("log", [SMALL, random_log(2)], ids=["by hand", "60 events"])
+@pytest.mark.parametrize("log", [SMALL, random_log(2, 150)], ids=["by hand", "150 events"])
 def test_contributions_are_those_of_the_formula_and_add_up(spark, log):
     best, expected, popular = found(spark, log, repeat="always"), reference(log), lately(log)
     for user, rows in best.items():
