@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jobs.home import REPOSITORY, home
 from jobs.profile import Profile
+from jobs.storage import remove
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
+SCRATCH = "spark.nocturne.scratch"
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -36,9 +39,10 @@ LAPTOP = {
 
 
 @contextmanager
-def spark_session(profile: Profile, job: str) -> Iterator[SparkSession]:
+def spark_session(profile: Profile, job: str, scratch: str | None = None) -> Iterator[SparkSession]:
     """A session with Delta for the length of one job; the profile's `runtime.spark_conf` wins over our defaults.
 
+    `scratch` is a folder of this job alone, for what `kept` keeps; what is in it is removed, before and after.
     Under spark-submit the master and the jars are the cluster's; otherwise everything runs in this process.
     """
     from pyspark.sql import SparkSession
@@ -48,6 +52,9 @@ def spark_session(profile: Profile, job: str) -> Iterator[SparkSession]:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of Python workers
         os.environ.setdefault("SPARK_LOCAL_DIRS", str(home() / "spark"))
     settings = DELTA | ALWAYS | (laptop() if profile.runtime.spark == "venv" else {}) | profile.runtime.spark_conf
+    if scratch:
+        settings |= {SCRATCH: scratch}
+        remove(scratch)
     builder = SparkSession.builder.appName(f"nocturne-{job}")
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -57,6 +64,31 @@ def spark_session(profile: Profile, job: str) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
+        if scratch:
+            remove(scratch)
+
+
+def keep(rows: DataFrame) -> DataFrame:
+    """The same rows, computed now and once, in files of the session's `scratch`.
+
+    Unlike `persist` that outlives an executor, and what is planned upon it does not plan again what led to it.
+    """
+    return _written(rows, f"{rows.sparkSession.conf.get(SCRATCH)}/{uuid.uuid4().hex}")
+
+
+@contextmanager
+def kept(rows: DataFrame) -> Iterator[DataFrame]:
+    """`keep` for as long as the context lasts."""
+    place = f"{rows.sparkSession.conf.get(SCRATCH)}/{uuid.uuid4().hex}"
+    try:
+        yield _written(rows, place)
+    finally:
+        remove(place)
+
+
+def _written(rows: DataFrame, place: str) -> DataFrame:
+    rows.write.parquet(place)
+    return rows.sparkSession.read.schema(rows.schema).parquet(place)
 
 
 def laptop() -> dict[str, str]:
@@ -65,8 +97,6 @@ def laptop() -> dict[str, str]:
     archive = home() / "jars" / "nocturne.jsa"
     flags = [
         "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:ReservedCodeCacheSize=240m",  # the default of one tier is full after some folds of an evaluation, then all is slow
         f"-Dlog4j.configurationFile={REPOSITORY}/infra/log4j2.properties",
     ]
     if archive.is_file():

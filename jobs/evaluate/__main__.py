@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.arguments import run_parser
@@ -33,7 +32,7 @@ from jobs.prepare.sources import read_sources, readable
 from jobs.prepare.validation import judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.spark import spark_session
+from jobs.spark import keep, spark_session
 from jobs.storage import put_rows, remove
 
 Row = dict[str, Any]
@@ -46,7 +45,9 @@ def main() -> None:
     arguments = run_parser("evaluate", __doc__).parse_args()
     profile = load_profile(arguments.profile)
     progress = Progress("evaluate")
-    with spark_session(profile, "evaluate") as spark:
+    work = profile.evaluation_work(str(arguments.run_date))
+    remove(work)
+    with spark_session(profile, "evaluate", scratch=f"{work}/scratch") as spark:
         progress("Spark is up")
         evaluation = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress)
         found, trials = evaluation.run(), evaluation.trials()
@@ -85,14 +86,13 @@ class Evaluation:
         That split has the most users whose held-out item is a candidate; that it flatters retrieval makes a weight smaller.
         """
         work, n_users = self.profile.evaluation_work(self.run_date), self.profile.evaluation.scored_users
-        remove(work)
         folds = {part: next(leave_one_out(self.dense, part)) for part in PARTS if n_users}
         if any(fold.targets.isEmpty() for fold in folds.values()):
             return 0
         written = 0
         for part, fold in folds.items():
-            histories, best = retrieved(fold, self.items, self.profile.night, self.run_date)
-            written += write_trials(part, fold.targets, histories, best, n_users, work)
+            with retrieved(fold, self.items, self.profile.night, self.run_date) as (histories, best):
+                written += write_trials(part, fold.targets, histories, best, n_users, work)
             self.progress(f"{written} users for the model to score, up to those of {part}")
         return written
 
@@ -123,12 +123,13 @@ class Evaluation:
 
     def _sample(self, spark: SparkSession, started_at: datetime) -> tuple[DataFrame, DataFrame]:
         events, items = read_sources(spark, self.profile)
-        catalogue = judge_items(items).valid
+        with readable():
+            catalogue = keep(judge_items(items).valid)
         log = judge_events(events, catalogue, self.profile, self.run_date, started_at).valid
         users = select_users(log, str(self.profile.evaluation.users))
-        described = describe(log.join(users, "user_id", how="left_semi"), catalogue).persist(StorageLevel.DISK_ONLY)
         with readable():
-            n = described.count()
+            described = keep(describe(log.join(users, "user_id", how="left_semi"), catalogue))
+        n = described.count()
         if not n:
             raise InputError(f"events.path: no usable event before {self.run_date}; nothing to evaluate")
         self.progress(f"{n} events of {described.select('user_id').distinct().count()} users")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,11 +32,13 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
     )
 
 
-def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> tuple[DataFrame, DataFrame]:
+@contextmanager
+def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> Iterator[tuple[DataFrame, DataFrame]]:
     """Histories and candidates of the judged users, made by the night's own code; what they had does not come again."""
     histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
     rule = night.model_copy(update={"repeat": "always" if night.repeat == "always" else "never"})
-    return histories, candidates(histories, fold.own, fold.events, items, rule, run_date)
+    with candidates(histories, fold.own, fold.events, items, rule, run_date) as best:
+        yield histories, best
 
 
 def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +48,6 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
     the list that is published, the others the candidates after it.
     """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
-    _, best = retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date)
     found = F.transform(
         "candidates",
         lambda each: F.struct(each["item_id"], each["tags"], F.exists(each["contributions"], _by_content).alias("new")),
@@ -52,7 +55,9 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
     rule = night.model_copy(update={"list_length": min(night.list_length, LENGTH)})
     rules = rule, rule.model_copy(update={"new_items": 0})
     lists = np.full((2, len(users), LENGTH), -1)
-    for user, each in table(best.select("user_id", found.alias("found"))).itertuples(index=False):
+    with retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date) as (_, best):
+        rows = table(best.select("user_id", found.alias("found")))
+    for user, each in rows.itertuples(index=False):
         for made, one in zip(lists, rules, strict=True):
             order = chosen([item["tags"] for item in each], [item["new"] for item in each], one)
             made[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from jobs.spark import keep
+
 HELD_OUT = {"test": 1, "validation": 2}  # place from the newest event of a user
 
 
@@ -38,7 +40,7 @@ def core(events: DataFrame, least: int) -> DataFrame:
         for name in ("item_id", "user_id"):
             n_events = F.count("*").over(Window.partitionBy(name))
             events = events.withColumn("n", n_events).where(F.col("n") >= least).drop("n")
-        events = events.localCheckpoint()
+        events = keep(events)
         before, n = n, events.count()
     return events
 
@@ -56,7 +58,7 @@ def temporal(events: DataFrame, part: str, groups: int) -> Iterator[Fold]:
     placed, held = _placed(events), HELD_OUT[part]
     known = placed.where(F.col("place") > held)
     last = placed.where(F.col("place") == held).join(known.select("user_id").distinct(), "user_id", how="left_semi")
-    grouped = last.withColumn("group", F.ntile(groups).over(Window.orderBy("time", "user_id"))).localCheckpoint()
+    grouped = keep(last.withColumn("group", F.ntile(groups).over(Window.orderBy("time", "user_id"))))
     starts = grouped.groupBy("group").agg(F.min("time").alias("start")).orderBy("group").collect()  # `groups` rows
     for row in starts:
         targets = grouped.where(F.col("group") == row["group"]).select("user_id", "item_id")
@@ -68,4 +70,4 @@ def temporal(events: DataFrame, part: str, groups: int) -> Iterator[Fold]:
 
 def _placed(events: DataFrame) -> DataFrame:
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    return events.withColumn("place", F.row_number().over(newest))
+    return keep(events.withColumn("place", F.row_number().over(newest)))

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts import contract
 from jobs.prepare.contexts import assemble
+from jobs.spark import keep
 
 PARTS = ("validation", "test")  # shard 0: the weight is found on these; shard 1: it is judged on these
 
@@ -20,16 +21,16 @@ def write_trials(part: str, targets: DataFrame, histories: DataFrame, best: Data
     `targets` has user_id and item_id, `best` is `candidates`'. Returns how many of them are to be scored.
     """
     shard = F.lit(PARTS.index(part))
-    some = targets.orderBy(F.xxhash64("user_id"), "user_id").limit(n_users).withColumnRenamed("item_id", "target").persist()
+    some = keep(targets.orderBy(F.xxhash64("user_id"), "user_id").limit(n_users).withColumnRenamed("item_id", "target"))
     some.write.mode("overwrite").parquet(f"{work}/targets/shard={PARTS.index(part)}")
-    reached = best.join(some, "user_id", how="inner").where(F.array_contains("candidates.item_id", F.col("target"))).persist()
+    reached = keep(best.join(some, "user_id", how="inner").where(F.array_contains("candidates.item_id", F.col("target"))))
     theirs = histories.join(reached.select("user_id"), "user_id", how="left_semi")
     none = theirs.select("user_id", F.array().alias("facts"), F.array().alias("known"))
     rows = assemble(theirs, none, reached.select("user_id", "candidates"), 1).withColumn("shard", shard.cast("int"))
-    made = contract("contexts").conform(rows, without=("shard",)).sort("user_id").persist()
+    made = keep(contract("contexts").conform(rows, without=("shard",)))
     n = made.count()
     if n:
-        made.coalesce(1).write.mode("overwrite").parquet(f"{work}/contexts/shard={PARTS.index(part)}")
-    for each in (made, reached, some):
-        each.unpersist()
+        made.coalesce(1).sortWithinPartitions("user_id").write.mode("overwrite").parquet(
+            f"{work}/contexts/shard={PARTS.index(part)}"
+        )
     return n

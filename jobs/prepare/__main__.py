@@ -12,7 +12,6 @@ import hashlib
 import json
 from contextlib import nullcontext
 
-from pyspark import StorageLevel
 from pyspark.sql import SparkSession
 
 from jobs import generations
@@ -25,13 +24,13 @@ from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
 from jobs.prepare.facts import tag_shares, user_facts
 from jobs.prepare.histories import describe, select_users, user_histories
-from jobs.prepare.sources import read_sources, readable
+from jobs.prepare.sources import read_sources
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.releases import latest, released
 from jobs.runs import recorded
-from jobs.spark import spark_session
+from jobs.spark import kept, spark_session
 from jobs.storage import remove
 from jobs.weights import local_digest
 
@@ -50,11 +49,15 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     progress = Progress("prepare")
     about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
-    with nullcontext() if arguments.into else recorded(*about), spark_session(profile, "prepare") as spark:
+    work = arguments.into or profile.work(str(arguments.run_date))
+    with (
+        nullcontext() if arguments.into else recorded(*about),
+        spark_session(profile, "prepare", scratch=f"{work}/scratch") as spark,
+    ):
         progress("Spark is up")
         manifest = prepare(spark, profile, arguments, progress)
     manifest.seconds["prepare"] = progress.seconds
-    manifest.write(arguments.into or profile.work(str(arguments.run_date)))
+    manifest.write(work)
     print(json.dumps({"shards": manifest.shards, "users": manifest.users, "users_changed": manifest.users_changed}))
 
 
@@ -65,12 +68,12 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     if not arguments.into and (saved := generations.salvage(spark, profile, run_date)):
         progress(f"saved {saved} answers of nights that were not published")
     events, items = read_sources(spark, profile)
-    judged_items = judge_items(items).persist()
-    judged_events = judge_events(events, judged_items.valid, profile, run_date, arguments.started_at).persist()
-    judged = judged_events, judged_items
-    try:
-        with readable():
-            counts = {each.source: each.counts() for each in judged}
+    with (
+        judge_items(items).kept() as judged_items,
+        judge_events(events, judged_items.valid, profile, run_date, arguments.started_at).kept() as judged_events,
+    ):
+        judged = judged_events, judged_items
+        counts = {each.source: each.counts() for each in judged}
         progress(describe_counts(counts))
         refuse_nothing(counts, profile, run_date)
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
@@ -81,9 +84,6 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         progress(fusion.why)
         made = made_with(profile, digest, fusion)
         users, sizes = write_contexts(spark, profile, judged, arguments, made, before)
-    finally:
-        for each in judged:
-            each.rows.unpersist()
     progress(f"{users} users, {sum(sizes.values())} of them changed")
     return Manifest(
         run_id=arguments.run_id,
@@ -106,11 +106,9 @@ def write_contexts(spark, profile, judged, arguments, made, before):
     night, run_date = profile.night, str(arguments.run_date)
     work, shards = arguments.into or profile.work(run_date), arguments.shards or profile.night.shards
     events, items = judged[0].valid, judged[1].valid
-    described = describe(events, items).persist(StorageLevel.DISK_ONLY)
-    users = select_users(events, arguments.users)
+    users = select_users(events, arguments.users) if arguments.users is not None else None
     settings = hashlib.sha256(json.dumps(made).encode()).hexdigest()
-    histories = user_histories(described, users, night, settings).persist(StorageLevel.DISK_ONLY)
-    try:
+    with kept(describe(events, items)) as described, kept(user_histories(described, users, night, settings)) as histories:
         n_users = histories.count()
         if not n_users:
             raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
@@ -118,20 +116,18 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         changed, carried = split_changed(histories, old, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
         facts = user_facts(changed, tag_shares(described))
-        best = candidates(changed, described, described, items, night, run_date)
-        rows = assemble(changed, facts, best, shards).persist(StorageLevel.DISK_ONLY)
-        answers = generations.known(spark, profile, rows, arguments.force)
-        contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
-        remove(f"{work}/results")
-        remove(f"{work}/generate")
-        ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
-        ordered.write.mode("overwrite").partitionBy("shard").parquet(f"{work}/contexts")
-        sizes = {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
-        rows.unpersist()
+        with (
+            candidates(changed, described, described, items, night, run_date) as best,
+            kept(assemble(changed, facts, best, shards)) as rows,
+        ):
+            answers = generations.known(spark, profile, rows, arguments.force)
+            contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
+            remove(f"{work}/results")
+            remove(f"{work}/generate")
+            ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
+            ordered.write.mode("overwrite").partitionBy("shard").parquet(f"{work}/contexts")
+            sizes = {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
         return n_users, sizes
-    finally:
-        described.unpersist()
-        histories.unpersist()
 
 
 def describe_counts(counts: dict[str, dict[str, int]]) -> str:

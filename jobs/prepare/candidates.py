@@ -20,35 +20,54 @@ order of their scores, so that those kept are as a rule the last; `generate.rank
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import numpy as np
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.prepare.content import reached
+from jobs.prepare.best import BEST, BILLIONTHS, Shelf, best
+from jobs.prepare.content import likeness, stand_ins
 from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
 from jobs.profile import Night
+from jobs.spark import kept
 
 QUERY, HALF_LIFE = 30, 2.0
 TAIL, TAIL_HALF_LIFE = 0.05, 20.0
 DISLIKED = 0.5
 POPULAR, POPULAR_HALF_LIFE_DAYS = 0.1, 180.0
-DIGITS = 9  # of a contribution: sums of whole billionths are the same in whatever order Spark adds
 
 
+@contextmanager
 def candidates(
     histories: DataFrame, own: DataFrame, everyone: DataFrame, items: DataFrame, night: Night, run_date: str
-) -> DataFrame:
+) -> Iterator[DataFrame]:
     """user_id and `candidates`, best first: at most `night.candidates` a user.
 
     `histories` as of `histories.user_histories`; `own` all events of (at least) those users, `everyone` the events to learn
-    from; `items` the catalogue.
+    from; `items` the catalogue. What is computed on the way is dropped with the context.
     """
-    query = queries(histories)
-    asked = query.select("item_id").distinct()
-    near = reached(everyone, asked, items) if night.new_items else neighbours(everyone, asked)
-    found = retrieved(query, near).unionByName(popular(histories, everyone, night))
-    if night.repeat != "always":
-        found = found.join(consumed(own, histories, night, run_date), ["user_id", "item_id"], how="left_anti")
-    return best(found, items, night)
+    numbers = items.select("item_id", F.row_number().over(Window.orderBy("item_id")).alias("number"))
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(kept(items.join(numbers, "item_id", how="inner")))
+        numbers = catalogue.select("item_id", "number")
+        events = everyone.select("user_id", "item_id", "time", "event_id").join(numbers, "item_id", how="inner")
+        query = queries(histories).join(numbers, "item_id", how="inner")
+        wanted = query.select("number").distinct()
+        like = likeness(catalogue, events) if night.new_items else None
+        if like is None:
+            near = neighbours(events, wanted)
+        else:
+            like = stack.enter_context(kept(like))
+            resembled = like.join(wanted, "number", how="left_semi").select(F.col("like").alias("number"))
+            near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct())))
+            near = near.unionByName(stand_ins(near, like))
+        had = consumed(own.join(numbers, "item_id", how="inner"), histories, night, run_date)
+        add = partial(best, shelf=popular(events, night), most=night.candidates, new_places=night.new_places)
+        rows = retrieved(query, near).unionByName(had).repartition("user_id").sortWithinPartitions("user_id", F.desc("first"))
+        yield described(rows.mapInArrow(add, BEST), catalogue)
 
 
 def queries(histories: DataFrame) -> DataFrame:
@@ -64,72 +83,61 @@ def queries(histories: DataFrame) -> DataFrame:
 
 
 def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
-    """user_id, item_id, source, event_id, amount: what a user's latest events lead to."""
-    pairs = query.join(near, "item_id", how="inner").where(F.col("place") <= NEIGHBOURS * F.col("recency"))
+    """user_id, first (false), event_id, recency, source, numbers, weights: what each of a user's latest events leads to."""
+    pairs = query.join(near, "number", how="inner")
+    reach = F.floor(NEIGHBOURS * F.col("recency")).cast("int")
     return pairs.select(
         "user_id",
-        F.col("neighbour").alias("item_id"),
-        "source",
+        F.lit(False).alias("first"),
         "event_id",
-        F.round(F.col("recency") * F.col("weight"), DIGITS).alias("amount"),
+        "recency",
+        "source",
+        F.slice("neighbours", F.lit(1), reach).alias("numbers"),
+        F.slice("weights", F.lit(1), reach).alias("weights"),
+    ).where(F.size("numbers") > 0)
+
+
+def consumed(own: DataFrame, histories: DataFrame, night: Night, run_date: str) -> DataFrame:
+    """The same columns, a row a user, `first`: the numbers of what may not come (again) by the profile's `repeat`."""
+    theirs = own.select("user_id", "number", "time")
+    if night.repeat == "always":
+        theirs = theirs.limit(0)
+    if isinstance(night.repeat, int):
+        theirs = theirs.where(F.col("time") > F.date_sub(F.lit(run_date).cast("date"), night.repeat).cast("timestamp"))
+    had = theirs.groupBy("user_id").agg(F.collect_set("number").alias("numbers"))
+    return (
+        histories.select("user_id")
+        .join(had, "user_id", how="left")
+        .select(
+            "user_id",
+            F.lit(True).alias("first"),
+            F.lit(None).cast("string").alias("event_id"),
+            F.lit(None).cast("double").alias("recency"),
+            F.lit(None).cast("string").alias("source"),
+            F.coalesce("numbers", F.array().cast("array<int>")).alias("numbers"),
+            F.array().cast("array<double>").alias("weights"),
+        )
     )
 
 
-def popular(histories: DataFrame, everyone: DataFrame, night: Night) -> DataFrame:
-    """The same columns, without an event: POPULAR for what has most events lately, less for the others.
+def popular(events: DataFrame, night: Night) -> Shelf:
+    """What has most events lately: POPULAR for the first, less for the others.
 
     An event counts 0.5 ^ (its days before the newest one / POPULAR_HALF_LIFE_DAYS). So many items that some are left after
     those the user had.
     """
-    newest = everyone.agg(F.max("time").alias("time")).first()
+    newest = events.agg(F.max("time").alias("time")).first()
     assert newest
     days = F.datediff(F.lit(newest["time"]), "time")
-    lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS)
-    counts = everyone.groupBy("item_id").agg(_total(lately, 12).alias("lately"))
-    rows = counts.orderBy(F.desc("lately"), "item_id").take(3 * night.candidates)  # a number of the profile, not of users
-    amounts = {row["item_id"]: round(POPULAR * row["lately"] / rows[0]["lately"], DIGITS) for row in rows}
-    shelf = F.create_map(*[F.lit(each) for pair in amounts.items() for each in pair])
-    return histories.select("user_id", F.explode(shelf).alias("item_id", "amount")).select(
-        "user_id",
-        "item_id",
-        F.lit("popularity").alias("source"),
-        F.lit(None).cast("string").alias("event_id"),
-        "amount",
-    )
+    lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS).cast("decimal(28, 12)")  # whose sum has no order
+    counts = events.groupBy("number").agg(F.sum(lately).cast("double").alias("lately"))
+    rows = counts.orderBy(F.desc("lately"), "number").take(3 * night.candidates)  # a number of the profile, not of users
+    amounts = np.array([POPULAR * row["lately"] / rows[0]["lately"] for row in rows])
+    return Shelf(np.array([row["number"] for row in rows]), np.round(amounts * BILLIONTHS).astype(np.int64))
 
 
-def consumed(own: DataFrame, histories: DataFrame, night: Night, run_date: str) -> DataFrame:
-    """user_id, item_id: what may not come (again) by the profile's `repeat`: ever, or for so many days."""
-    theirs = own.join(histories.select("user_id"), "user_id", how="left_semi")
-    if isinstance(night.repeat, int):
-        theirs = theirs.where(F.col("time") > F.date_sub(F.lit(run_date).cast("date"), night.repeat).cast("timestamp"))
-    return theirs.select("user_id", "item_id").distinct()
-
-
-def best(found: DataFrame, items: DataFrame, night: Night) -> DataFrame:
-    """The best `night.candidates` of each user as one array, `night.new_places` of them by content if there are so many.
-
-    `found` has a row a contribution: user_id, item_id, source, event_id, amount.
-    """
-    part = F.struct((-F.col("amount")).alias("order"), F.struct("source", "event_id", "amount").alias("part"))
-    once = found.groupBy("user_id", "item_id").agg(
-        _total(F.col("amount"), DIGITS).alias("retrieval_score"),
-        F.max(F.col("source") == "content").alias("new"),
-        F.when(F.count("event_id") > 0, "retrieval").otherwise("popularity").alias("source"),
-        F.array_sort(F.collect_list(part)).alias("parts"),
-    )
-    by_score = [F.desc("retrieval_score"), F.col("item_id")]
-    among = F.row_number().over(Window.partitionBy("user_id", "new").orderBy(*by_score))  # new ones, or the others
-    few = once.withColumn("among", among).where(F.col("among") <= night.candidates)
-    kept = F.col("new") & (F.col("among") <= night.new_places)
-    chosen = F.row_number().over(Window.partitionBy("user_id").orderBy(F.desc(kept), *by_score)) <= night.candidates
-    rank = F.row_number().over(Window.partitionBy("user_id").orderBy(*by_score))
-    ranked = few.withColumn("chosen", chosen).where("chosen").withColumn("retrieval_rank", rank)
-    full = ranked.join(items, "item_id", how="inner").withColumn("contributions", F.col("parts.part"))
+def described(ranked: DataFrame, catalogue: DataFrame) -> DataFrame:
+    """user_id and `candidates` with what is known of each item; `ranked` has `best`'s rows."""
+    full = ranked.join(catalogue, "number", how="inner")
     names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "contributions"]
     return full.groupBy("user_id").agg(F.array_sort(F.collect_list(F.struct(*names))).alias("candidates"))
-
-
-def _total(amount: Column, digits: int) -> Column:
-    """A sum that is the same in whatever order Spark adds: sums of doubles are not."""
-    return F.sum(amount.cast(f"decimal(28, {digits})")).cast("double")

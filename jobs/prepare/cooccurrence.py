@@ -22,6 +22,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
+from jobs.prepare.best import pieces
+
 WINDOW, GAP_DECAY = 20, 0.95
 POPULARITY, OWN = 0.45, 0.15
 NEIGHBOURS = 500  # kept an item, the heaviest
@@ -30,35 +32,30 @@ PIECE = 250_000  # events whose pairs a worker has at a time
 PAIR = np.dtype([("a", "i4"), ("b", "i4"), ("n_a", "i4"), ("n_b", "i4"), ("together", "i8")])
 
 
-def neighbours(described: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Columns item_id, neighbour, source, weight = w(item_id, neighbour), place: the heaviest of each item, place 1 first.
+def neighbours(events: DataFrame, wanted: DataFrame) -> DataFrame:
+    """Columns number, source, neighbours, weights: of item a its heaviest b and w(a, b), these first.
 
-    `described` has user_id, item_id, time and event_id; `wanted` the items whose neighbours are found (a column `item_id`, each
-    once). Items are numbered in the order of their ids. Weights are added as whole millionths, so that their sum is the same in
-    whatever order they come.
+    `events` has user_id, number (of the item), time and event_id; `wanted` the items a (a column `number`, each once). Weights
+    are added as whole millionths, so that their sum is the same in whatever order they come.
     """
-    counts = described.groupBy("item_id").agg(F.count("*").cast("int").alias("n"))
-    asked = counts.join(wanted.withColumn("asked", F.lit(True)), "item_id", how="left").fillna(False)
-    items = asked.withColumn("number", F.row_number().over(Window.orderBy("item_id"))).persist()  # a row an item
-    n_events = items.agg(F.sum("n")).collect()[0][0] or 0
-    cut = partial(_pairs, blocks=-(-n_events // PIECE))
+    counts = events.groupBy("number").agg(F.count("*").cast("int").alias("n"))
+    items = counts.join(wanted.withColumn("asked", F.lit(True)), "number", how="left").fillna(False)
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    events = described.select("user_id", "item_id", "time", "event_id").join(items, "item_id", how="inner")
-    placed = events.select("user_id", "number", "n", "asked", F.row_number().over(newest).alias("place"))
+    counted = events.join(items, "number", how="inner")
+    placed = counted.select("user_id", "number", "n", "asked", F.row_number().over(newest).alias("place"))
     in_order = placed.where(F.col("place") <= HEAVY).sortWithinPartitions("user_id", "place")  # as the window left them
-    pairs = in_order.select("number", "n", "asked", "place").mapInArrow(cut, "block int, pairs binary")
-    kept = pairs.groupBy("block").applyInArrow(_heaviest, "a int, b int, weight double, place int")
-    ours = items.select(F.col("number").alias("a"), "item_id")
-    theirs = items.select(F.col("number").alias("b"), F.col("item_id").alias("neighbour"))
-    named = kept.join(ours, "a", how="inner").join(theirs, "b", how="inner")
-    return named.select("item_id", "neighbour", F.lit("cooccurrence").alias("source"), "weight", "place")
+    by_user = in_order.select("number", "n", "asked", (F.col("place") == 1).alias("first"))
+    cut = partial(_pairs, blocks=-(-events.count() // PIECE), size=PIECE)
+    pairs = by_user.mapInArrow(cut, "block int, pairs binary")
+    kept = pairs.groupBy("block").applyInArrow(_heaviest, "number int, neighbours array<int>, weights array<double>")
+    return kept.select("number", F.lit("cooccurrence").alias("source"), "neighbours", "weights")
 
 
-def _pairs(batches: Iterable[pa.RecordBatch], blocks: int) -> Iterator[pa.RecordBatch]:
+def _pairs(batches: Iterable[pa.RecordBatch], blocks: int, size: int) -> Iterator[pa.RecordBatch]:
     """Blocks of c(a, b) of some users and every `a` asked for, in millionths; `batches` have events, user by user."""
     decay = np.round(GAP_DECAY ** np.arange(WINDOW + 1) * 1_000_000).astype(np.int64)
-    for piece in _pieces(batches):
-        users = np.cumsum(piece["place"].to_numpy() == 1)
+    for piece in pieces(batches, size):
+        users = np.cumsum(piece["first"])
         numbers, first, items = np.unique(piece["number"].to_numpy(), return_index=True, return_inverse=True)
         n, asked = (piece[name].to_numpy()[first] for name in ("n", "asked"))
         near = []
@@ -77,22 +74,8 @@ def _pairs(batches: Iterable[pa.RecordBatch], blocks: int) -> Iterator[pa.Record
             yield pa.RecordBatch.from_pydict({"block": np.array([block], np.int32), "pairs": [rows.tobytes()]})
 
 
-def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The same rows, PIECE of them or a little more at a time, cut between users."""
-    rows: list[pa.RecordBatch] = []
-    for batch in batches:
-        rows.append(batch)
-        if sum(map(len, rows)) >= PIECE:
-            piece = pa.Table.from_batches(rows)
-            cut = int(np.flatnonzero(piece["place"].to_numpy() == 1)[-1])
-            rows = piece.slice(cut).to_batches()
-            yield piece.slice(0, cut)
-    if rows:
-        yield pa.Table.from_batches(rows)
-
-
 def _heaviest(block: pa.Table) -> pa.Table:
-    """a, b, weight, place: the NEIGHBOURS heaviest of each item of a block, b in order among equals."""
+    """Number, neighbours, weights: the NEIGHBOURS heaviest of each item of a block, b in order among equals."""
     rows = np.concatenate([np.frombuffer(each.as_buffer(), PAIR) for each in block["pairs"]])
     pairs = rows["a"].astype(np.int64) << 32 | rows["b"]
     order = np.argsort(pairs)
@@ -104,6 +87,10 @@ def _heaviest(block: pa.Table) -> pa.Table:
     best = np.lexsort((-weight, once["a"]))
     a, b, weight = once["a"][best], once["b"][best], weight[best]
     start = np.flatnonzero(np.diff(a, prepend=-1))
-    place = np.arange(1, len(a) + 1) - np.repeat(start, np.diff(start, append=len(a)))
-    kept = place <= NEIGHBOURS
-    return pa.table({"a": a[kept], "b": b[kept], "weight": weight[kept], "place": place[kept].astype(np.int32)})
+    place = np.arange(len(a)) - np.repeat(start, np.diff(start, append=len(a)))
+    kept = place < NEIGHBOURS
+    a, b, weight = a[kept], b[kept], weight[kept]
+    start = np.flatnonzero(np.diff(a, prepend=-1))
+    ends = pa.array(np.append(start, len(a)), pa.int32())
+    lists = (pa.ListArray.from_arrays(ends, pa.array(each)) for each in (b, weight))
+    return pa.table([pa.array(a[start]), *lists], ["number", "neighbours", "weights"])

@@ -17,8 +17,8 @@ def describe(events: DataFrame, items: DataFrame) -> DataFrame:
     return events.join(items, "item_id", how="inner")
 
 
-def select_users(events: DataFrame, users: str | None) -> DataFrame:
-    """Ids of the users this night is for (one column `user_id`): all with an event, some of them, or those of a file.
+def select_users(events: DataFrame, users: str) -> DataFrame:
+    """Ids of the users this night is for (one column `user_id`): a number of those with an event, or those of a file.
 
     A number takes that many in the order of a hash of their id: the same people every night as long as they are there.
 
@@ -26,8 +26,6 @@ def select_users(events: DataFrame, users: str | None) -> DataFrame:
         InputError: the file cannot be read.
     """
     everyone = events.select("user_id").distinct()
-    if users is None:
-        return everyone
     if users.isdecimal():
         return everyone.orderBy(F.xxhash64("user_id"), "user_id").limit(int(users))
     try:
@@ -37,19 +35,20 @@ def select_users(events: DataFrame, users: str | None) -> DataFrame:
     return everyone.join(listed, "user_id", how="left_semi")
 
 
-def user_histories(described: DataFrame, users: DataFrame, night: Night, settings: str) -> DataFrame:
+def user_histories(described: DataFrame, users: DataFrame | None, night: Night, settings: str) -> DataFrame:
     """One row a user: n_events, cold, experiment_group, context_hash and `history`, the last events, oldest first.
 
-    `described` is `describe`'s; `settings` is a hash of everything else that shapes a user's outputs.
+    `described` is `describe`'s; `users` has their ids, None for everyone; `settings` is a hash of everything else that shapes
+    a user's outputs.
     """
-    theirs = described.join(users, "user_id", how="left_semi").select("user_id", *HISTORY)
+    theirs = described if users is None else described.join(users, "user_id", how="left_semi")
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("event_id"))
-    placed = theirs.select("*", F.row_number().over(newest).alias("place"), _digest().alias("digest"))
+    placed = theirs.select("user_id", *HISTORY, F.row_number().over(newest).alias("place"), _digest().alias("digest"))
     event = F.struct("time", *[name for name in HISTORY if name != "time"])
     grouped = placed.groupBy("user_id").agg(
         F.count("*").alias("n_events"),
         F.bit_xor("digest").alias("digest"),
-        F.array_sort(F.collect_list(F.when(F.col("place") <= night.history_length, event))).alias("history"),
+        F.sort_array(F.collect_list(F.when(F.col("place") <= night.history_length, event))).alias("history"),
     )
     seen = F.concat_ws("|", F.lit(settings), "user_id", F.col("n_events"), F.col("digest"))
     return grouped.select(

@@ -6,19 +6,21 @@ not before the run's date are neither: the night must not see them, so they are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pyspark import StorageLevel
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import contract
 from jobs.errors import ProfileError
-from jobs.prepare.sources import BROKEN, LOSSY, RECORD, Source
+from jobs.prepare.sources import BROKEN, LOSSY, RECORD, Source, readable
 from jobs.profile import Events, Profile
+from jobs.spark import kept
 
 LATER = "later"  # the verdict on valid events that this night must not see: neither used nor rejected
 ID_LENGTH = 256
@@ -52,9 +54,13 @@ class Judged:
     source: str
     rows: DataFrame
 
-    def persist(self) -> Judged:
-        """The same, computed once; the caller unpersists `rows`."""
-        return Judged(self.source, self.rows.persist(StorageLevel.DISK_ONLY))
+    @contextmanager
+    def kept(self) -> Iterator[Judged]:
+        """The same, computed once."""
+        with ExitStack() as stack:
+            with readable():
+                rows = stack.enter_context(kept(self.rows))
+            yield Judged(self.source, rows)
 
     @property
     def valid(self) -> DataFrame:

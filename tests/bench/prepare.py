@@ -96,30 +96,28 @@ def measured(stage: str, folder: str) -> dict[str, Any]:
 
 
 def with_spark(made: Callable[..., Any], folder: Path) -> tuple[float, str]:
-    """`made(described, items, night)` aggregated to one row, and the seconds it took; events are read and judged before."""
+    """The row that `made(described, items, night)` finds, and the seconds it took; events are read and judged before."""
     from datetime import UTC, datetime
-
-    from pyspark import StorageLevel
 
     from jobs.prepare.histories import describe
     from jobs.prepare.sources import read_sources
     from jobs.prepare.validation import judge_events, judge_items
     from jobs.profile import load_profile
-    from jobs.spark import spark_session
+    from jobs.spark import keep, spark_session
 
     profile = load_profile(folder / "profile.toml")
-    with spark_session(profile, "bench") as spark:
+    with spark_session(profile, "bench", scratch=str(folder / "scratch")) as spark:
         spark.range(1).count()
         start = time.perf_counter()
         events, items = read_sources(spark, profile)
         catalogue = judge_items(items).valid
         valid = judge_events(events, catalogue, profile, RUN_DATE, datetime(2030, 1, 1, tzinfo=UTC)).valid
-        described = describe(valid, catalogue).persist(StorageLevel.DISK_ONLY)
+        described = keep(describe(valid, catalogue))
         n = described.count()
         if made is validated:
             return time.perf_counter() - start, f"{n} events"
         start = time.perf_counter()
-        row = made(described, catalogue, profile.night).first()
+        row = made(described, catalogue, profile.night)
         return time.perf_counter() - start, ", ".join(f"{name} {value}" for name, value in row.asDict().items())
 
 
@@ -132,8 +130,8 @@ def histories(described: Any, items: Any, night: Any) -> Any:
 
     from jobs.prepare.histories import user_histories
 
-    rows = user_histories(described, described.select("user_id").distinct(), night, "bench")
-    return rows.agg(F.count("*").alias("users"), F.sum(F.size("history")).alias("events"))
+    rows = user_histories(described, None, night, "bench")
+    return rows.agg(F.count("*").alias("users"), F.sum(F.size("history")).alias("events")).first()
 
 
 def cooccurrence(described: Any, items: Any, night: Any) -> Any:
@@ -141,8 +139,11 @@ def cooccurrence(described: Any, items: Any, night: Any) -> Any:
 
     from jobs.prepare.cooccurrence import neighbours
 
-    near = neighbours(described, described.select("item_id").distinct())
-    return near.agg(F.count("*").alias("neighbours"), F.round(F.sum("weight"), 0).cast("bigint").alias("weights"))
+    events = described.withColumn("number", F.col("item_id").cast("int"))
+    near = neighbours(events, events.select("number").distinct())
+    weights = F.aggregate("weights", F.lit(0.0), lambda so_far, each: so_far + each)
+    found = F.sum(F.size("weights")).alias("neighbours"), F.round(F.sum(weights), 0).cast("bigint").alias("weights")
+    return near.agg(*found).first()
 
 
 def listed(described: Any, items: Any, night: Any) -> Any:
@@ -150,10 +151,11 @@ def listed(described: Any, items: Any, night: Any) -> Any:
 
     from jobs.prepare.candidates import candidates
     from jobs.prepare.histories import user_histories
+    from jobs.spark import kept
 
-    rows = user_histories(described, described.select("user_id").distinct(), night, "bench")
-    best = candidates(rows, described, described, items, night, RUN_DATE)
-    return best.agg(F.count("*").alias("users"), F.sum(F.size("candidates")).alias("candidates"))
+    histories = user_histories(described, None, night, "bench")
+    with kept(histories) as rows, candidates(rows, described, described, items, night, RUN_DATE) as best:
+        return best.agg(F.count("*").alias("users"), F.sum(F.size("candidates")).alias("candidates")).first()
 
 
 def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:

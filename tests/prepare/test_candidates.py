@@ -9,6 +9,7 @@ import pytest
 
 from jobs.prepare import candidates as module
 from jobs.prepare import cooccurrence
+from jobs.prepare.best import pieces
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
@@ -24,8 +25,8 @@ def found(spark, log, catalogue=CATALOGUE, **night) -> dict[str, list]:
     rows, every, one = events(spark, *log), items(spark, *catalogue), Night(**({"list_length": 1} | night))
     described = describe(rows, every)
     histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-    best = candidates(histories, described, described, every, one, RUN_DATE).collect()
-    return {row["user_id"]: row["candidates"] for row in best}
+    with candidates(histories, described, described, every, one, RUN_DATE) as best:
+        return {row["user_id"]: row["candidates"] for row in best.collect()}
 
 
 def reference(log) -> dict[str, dict[str, dict[str, float]]]:
@@ -132,17 +133,16 @@ def test_pairs_are_the_same_however_the_work_is_cut(spark, monkeypatch):
         spark.conf.unset(batches)
 
 
-def test_events_come_in_pieces_cut_between_users(monkeypatch):
-    monkeypatch.setattr(cooccurrence, "PIECE", 7)
+def test_events_come_in_pieces_cut_between_users():
     draw = Random(4)
     lengths = [draw.randint(1, 6) for _ in range(30)]
     place = [n for length in lengths for n in range(1, length + 1)]
-    rows = pa.RecordBatch.from_pydict({"number": range(len(place)), "place": place})
+    rows = pa.RecordBatch.from_pydict({"number": range(len(place)), "first": [n == 1 for n in place]})
     batches = [rows.slice(start, 4) for start in range(0, len(rows), 4)]
-    pieces = [piece.to_pydict() for piece in cooccurrence._pieces(batches)]
-    assert [n for piece in pieces for n in piece["number"]] == list(range(len(place)))
-    assert all(piece["place"][0] == 1 for piece in pieces) and 7 < len(pieces) < len(lengths)
-    assert list(cooccurrence._pieces([])) == []
+    cut = [piece.to_pydict() for piece in pieces(batches, size=7)]
+    assert [n for piece in cut for n in piece["number"]] == list(range(len(place)))
+    assert all(piece["first"][0] for piece in cut) and 7 < len(cut) < len(lengths)
+    assert list(pieces([], size=7)) == []
 
 
 def test_whom_nobody_resembles_gets_what_is_popular_lately(small):
@@ -194,9 +194,8 @@ def test_the_order_does_not_depend_on_the_order_of_rows(spark):
     for shuffled in (rows, rows.orderBy("item_id", "event_id").repartition(5)):
         described = describe(shuffled, every)
         histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-        seen.append(
-            {row["user_id"]: row for row in candidates(histories, described, described, every, one, RUN_DATE).collect()}
-        )
+        with candidates(histories, described, described, every, one, RUN_DATE) as best:
+            seen.append({row["user_id"]: row for row in best.collect()})
     assert seen[0] == seen[1]
 
 

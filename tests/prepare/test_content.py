@@ -4,6 +4,8 @@ from math import fsum, log
 from random import Random
 
 import pytest
+from pyspark.sql import Window
+from pyspark.sql import functions as F
 
 from jobs.prepare import content
 from jobs.prepare.candidates import candidates
@@ -34,11 +36,18 @@ HOSTILE = {
 
 def shares(spark, shelf, log_=LOG) -> dict[str, dict[str, float]]:
     """New item -> what it resembles -> share."""
+    ids = sorted(row[0] for row in shelf)
     found: dict[str, dict[str, float]] = {}
-    like = likeness(frame(spark, "items", shelf), events(spark, *log_))
+    like = likeness(*numbered(spark, shelf, log_))
     for row in like.collect() if like else []:
-        found.setdefault(row["item_id"], {})[row["like"]] = row["share"]
+        found.setdefault(ids[row["number"] - 1], {})[ids[row["like"] - 1]] = row["share"]
     return found
+
+
+def numbered(spark, shelf, log_):
+    """A catalogue and its events, the items numbered in the order of their ids."""
+    items = frame(spark, "items", shelf).withColumn("number", F.row_number().over(Window.orderBy("item_id")))
+    return items, events(spark, *log_).join(items.select("item_id", "number"), "item_id", how="inner")
 
 
 def listed(spark, shelf, log_, partitions: int = 1, **night) -> dict[str, list]:
@@ -47,8 +56,8 @@ def listed(spark, shelf, log_, partitions: int = 1, **night) -> dict[str, list]:
     items, rows = (each.repartition(partitions) for each in (frame(spark, "items", shelf), events(spark, *log_)))
     described = describe(rows, items)
     histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-    best = candidates(histories, described, described, items, one, RUN_DATE).collect()
-    return {row["user_id"]: row["candidates"] for row in best}
+    with candidates(histories, described, described, items, one, RUN_DATE) as best:
+        return {row["user_id"]: row["candidates"] for row in best.collect()}
 
 
 def by_content(rows) -> dict[str, dict[str, float]]:
@@ -171,5 +180,4 @@ def test_hostile_text(spark, title):
 
 def test_nothing_new_costs_nothing(spark, monkeypatch):
     monkeypatch.setattr(content, "_vectors", None)
-    log_ = events(spark, *LOG)
-    assert likeness(frame(spark, "items", SHELF[:2]), log_) is likeness(frame(spark, "items", SHELF[2:]), log_) is None
+    assert likeness(*numbered(spark, SHELF[:2], LOG)) is likeness(*numbered(spark, SHELF[2:], LOG)) is None
