@@ -26,7 +26,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
     settings = {"spark_conf": tiny | {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("none"))}}
-    with spark_session(
-        profile(tmp_path_factory.mktemp("session"), runtime=settings), "tests", scratch=str(tmp_path_factory.mktemp("scratch"))
-    ) as session:
+    made, scratch = profile(tmp_path_factory.mktemp("session"), runtime=settings), str(tmp_path_factory.mktemp("scratch"))
+    with spark_session(made, "tests", scratch) as session:
         yield session

@@ -112,9 +112,13 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         n_users = histories.count()
         if not n_users:
             raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
-        old = released(spark, profile, before, "user_summaries") if before else None
-        changed, carried = split_changed(histories, old, arguments.force)
+        summaries = released(spark, profile, before, "user_summaries") if before else None
+        changed, carried = split_changed(histories, summaries, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
+        for old in ("contexts", "results", "generate"):
+            remove(f"{work}/{old}")
+        if changed.isEmpty():
+            return n_users, {}
         facts = user_facts(changed, tag_shares(described))
         with (
             candidates(changed, described, described, items, night, run_date) as best,
@@ -122,12 +126,9 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         ):
             answers = generations.known(spark, profile, rows, arguments.force)
             contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
-            remove(f"{work}/results")
-            remove(f"{work}/generate")
             ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
-            ordered.write.mode("overwrite").partitionBy("shard").parquet(f"{work}/contexts")
-            sizes = {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
-        return n_users, sizes
+            ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
+            return n_users, {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
 
 
 def describe_counts(counts: dict[str, dict[str, int]]) -> str:

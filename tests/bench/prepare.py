@@ -131,7 +131,8 @@ def histories(described: Any, items: Any, night: Any) -> Any:
     from jobs.prepare.histories import user_histories
 
     rows = user_histories(described, None, night, "bench")
-    return rows.agg(F.count("*").alias("users"), F.sum(F.size("history")).alias("events")).first()
+    digests = (F.bit_xor(F.xxhash64("context_hash")) != 0).alias("digests")
+    return rows.agg(F.count("*").alias("users"), F.sum(F.size("history")).alias("events"), digests).first()
 
 
 def cooccurrence(described: Any, items: Any, night: Any) -> Any:
@@ -163,7 +164,8 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
 
     db = duckdb.connect()
     db.execute(f"SET memory_limit = '{MEMORY_GB * 2 // 3}GB'; SET temp_directory = '{folder}/duckdb'")
-    db.execute(f"CREATE TABLE log AS SELECT *, to_timestamp(time) AS moment FROM '{folder}/events.parquet'")
+    described = f"'{folder}/events.parquet' JOIN '{folder}/items.parquet' USING (item)"
+    db.execute(f"CREATE TABLE log AS SELECT *, to_timestamp(time) AS moment FROM {described}")
     start = time.perf_counter()
     found = db.sql(sql)
     (row,) = found.fetchall()
@@ -174,9 +176,11 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
 PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY moment DESC, event DESC) AS place FROM log"
 HISTORIES = f"""
     WITH placed AS ({PLACED}), kept AS (
-      SELECT user, list(struct_pack(m := moment, e := event, i := item) ORDER BY place DESC) AS history
-      FROM placed WHERE place <= 50 GROUP BY user)
-    SELECT count(*) AS users, sum(len(history))::BIGINT AS events FROM kept"""
+      SELECT user, count(*) AS n_events, bit_xor(hash(event, item, title, moment)) AS digest,
+             list(struct_pack(m := moment, e := event, i := item, t := title) ORDER BY place DESC)
+             FILTER (place <= 50) AS history
+      FROM placed GROUP BY user)
+    SELECT count(*) AS users, sum(len(history))::BIGINT AS events, bit_xor(digest) <> 0 AS digests FROM kept"""
 COOCCURRENCE = f"""
     WITH placed AS ({PLACED}), pairs AS (
       SELECT least(a.item, b.item) AS a, greatest(a.item, b.item) AS b,

@@ -84,7 +84,7 @@ def test_segments_add_up(figures):
 def test_the_job_writes_the_table_once(spark, tmp_path, monkeypatch, capsys):
     one = made(tmp_path, log(12, 4))
     monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark))
+    monkeypatch.setattr(module, "spark_session", lambda *_, **__: nullcontext(spark))
     told = ["--run-date", "2024-06-01", "--run-id", "2024-06-01-x", "--started-at", "2025-06-01T00:00:00Z"]
     monkeypatch.setattr(sys, "argv", ["evaluate", "--profile", one.file, *told])
     for _ in range(2):
@@ -138,7 +138,7 @@ def lost(users: int, seed: int = 0) -> list[str]:
 def test_a_model_that_helps_gets_a_weight_and_one_that_does_not_gets_none(spark, tmp_path, monkeypatch, capsys):
     one = made(tmp_path, lost(60), scored_users=60)
     monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark))
+    monkeypatch.setattr(module, "spark_session", lambda *_, **__: nullcontext(spark))
     about = ["--profile", one.file, "--run-date", "2024-06-01", "--run-id", "2024-06-01-x"]
     monkeypatch.setattr(sys, "argv", ["evaluate", *about, "--started-at", "2025-06-01T00:00:00Z"])
     module.main()

@@ -1,5 +1,7 @@
 """Hidden items: nobody's events of them are learned from, and content finds them all the same."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,7 +62,7 @@ def test_lists_with_a_kept_place_and_without(spark, fold, monkeypatch):
     best = [{"item_id": item, "tags": [], "contributions": [{"source": "content" if item == "d" else "x"}]} for item in "abcd"]
     schema = "candidates array<struct<item_id string, tags array<string>, contributions array<struct<source string>>>>"
     candidates = fold.targets.select("user_id").join(spark.createDataFrame([(best,)], schema))
-    monkeypatch.setattr(folds, "retrieved", lambda *_: (None, candidates))
+    monkeypatch.setattr(folds, "retrieved", lambda *_: nullcontext((None, candidates)))
     kept, by_score = folds.ours(fold, None, pd.Index(list("abcd")), Night(list_length=2), "2024-09-01")
     for lists, order in ((kept, [0, 3, 1, 2]), (by_score, [0, 1, 2, 3])):
         assert lists[:, :4].tolist() == [order] * fold.targets.count() and (lists[:, 4:] == -1).all()
