@@ -151,6 +151,7 @@ class Night(Table):
     list_length: Count = 10
     candidates: Annotated[int, Field(ge=1, le=1000)] = 20
     new_items: Annotated[int, Field(ge=0)] = 1  # places kept for what content brings (`new_places`); 0: it brings nothing
+    sentence_model: Name | None = None  # a folder (relative: under NOCTURNE_HOME): new items resemble others by meaning too
     history_length: Count = 50  # most recent events a context keeps
     explanations: Annotated[int, Field(ge=0)] = 3  # of the list's first items that the model explains; templates beyond
     scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
@@ -177,6 +178,11 @@ class Night(Table):
         if self.list_length > self.candidates:
             raise ValueError(f"list_length {self.list_length} is more than candidates {self.candidates}")
         return self
+
+    @property
+    def sentence_folder(self) -> str | None:
+        """Where the sentence model is."""
+        return resolve(self.sentence_model, home()) if self.sentence_model else None
 
     @property
     def new_places(self) -> int:

@@ -21,7 +21,7 @@ from jobs.prepare.content import NEW
 from jobs.profile import Night
 
 OF = 10  # items, of which one is hidden
-WITHOUT = "ours without content"
+WITHOUT, WORDS_ONLY = "ours without content", "ours without the sentence model"
 
 
 def hide(fold: Fold, tenth: int = 0) -> Fold:
@@ -35,7 +35,7 @@ def hide(fold: Fold, tenth: int = 0) -> Fold:
 def judged(fold: Fold, items: DataFrame, night: Night, run_date: str) -> dict[str, dict[str, np.ndarray]]:
     """Method -> metric -> value of each judged user, in the order of their ids; nothing where nobody is judged.
 
-    `fold` is `hide`'s; without `night.new_items` both methods would be the same, and nothing is made.
+    `fold` is `hide`'s; without `night.new_items` all methods would be the same, and nothing is made.
     """
     targets = table(fold.targets.orderBy("user_id")) if night.new_items else pd.DataFrame()
     if targets.empty:
@@ -44,8 +44,9 @@ def judged(fold: Fold, items: DataFrame, night: Night, run_date: str) -> dict[st
     counts = table(fold.events.groupBy("item_id").agg(F.count("*").alias("n"))).set_index("item_id")["n"]
     new = counts.reindex(catalogue, fill_value=0).to_numpy() < NEW
     values: dict[str, dict[str, Any]] = {}
-    for method, rule in (("ours", night), (WITHOUT, night.model_copy(update={"new_items": 0}))):
-        lists, _ = ours(fold, items, catalogue, rule, run_date)
+    rules = {"ours": {}, WITHOUT: {"new_items": 0}} | ({WORDS_ONLY: {"sentence_model": None}} if night.sentence_model else {})
+    for method, update in rules.items():
+        lists, _ = ours(fold, items, catalogue, night.model_copy(update=update), run_date)
         values[method] = by_user(places(lists, catalogue.get_indexer(targets["item_id"])))
         for k in KS:
             values[method][f"new_items@{k}"] = (new[lists[:, :k]] & (lists[:, :k] >= 0)).mean(axis=1)

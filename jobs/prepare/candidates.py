@@ -56,7 +56,7 @@ def candidates(
         events = everyone.select("user_id", "item_id", "time", "event_id").join(numbers, "item_id", how="inner")
         query = queries(histories).join(numbers, "item_id", how="inner")
         wanted = query.select("number").distinct()
-        like = likeness(catalogue, events) if night.new_items else None
+        like = likeness(catalogue, events, night.sentence_folder) if night.new_items else None
         if like is None:
             near = neighbours(events, wanted)
         else:

@@ -1,7 +1,8 @@
 """New items by what they are: each stands in for the items that it resembles.
 
 An item is a vector of its tags and one of the words of its title and text: each tag or word weighs ln(items / items that have
-it), each vector has length 1. The likeness of two items is the mean of both cosines, times 0.5 ^ (years apart / YEARS_HALF)
+it), each vector has length 1. With `night.sentence_model` there is a third, of what title, tags and text mean (`sentences`).
+The likeness of two items is the mean of the cosines, negative ones of a meaning as 0, times 0.5 ^ (years apart / YEARS_HALF)
 where both have a year. A new item b, one with fewer than NEW events, stands in for the LIKE others j it resembles most:
 
     share(b, j) = likeness(b, j) / sum of those LIKE likenesses
@@ -25,14 +26,16 @@ from pyspark.sql import DataFrame, GroupedData, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
+from jobs.prepare.sentences import TEXT, meanings
+
 NEW = 5
 LIKE = 5
 REACH, STAND_INS = 30, 20  # STAND_INS are kept an item and source, the heaviest
 FROM_NEW = 0.5
 YEARS_HALF = 5.0
-TEXT = 1000  # characters of a text that count
 BLOCK = 2048
-PLACES = 2**20  # that tags and words are hashed to
+PLACES = 2**20  # that tags and words are hashed to; what lies beyond is meaning
+DIMENSIONS = 1024  # of a meaning, at most
 
 
 def stand_ins(near: DataFrame, like: DataFrame) -> DataFrame:
@@ -63,19 +66,20 @@ def _heaviest(rows: DataFrame, source: str) -> DataFrame:
     return best.select("number", F.lit(source).alias("source"), F.col("best.b").alias("neighbours"), weights.alias("weights"))
 
 
-def likeness(catalogue: DataFrame, events: DataFrame) -> DataFrame | None:
+def likeness(catalogue: DataFrame, events: DataFrame, sentence_model: str | None) -> DataFrame | None:
     """number (of a new item), like, share: the LIKE others that each new item resembles most; None where all or none are new.
 
-    `catalogue` has items with their `number`, `events` a `number` each.
+    `catalogue` has items with their `number`, `events` a `number` each; `sentence_model` is the folder of one.
     """
     counts = events.groupBy("number").agg(F.count("*").alias("n"))
     judged = catalogue.join(counts, "number", how="left").withColumn("new", F.coalesce("n", F.lit(0)) < NEW)
     n_items = {row["new"]: row["count"] for row in judged.groupBy("new").count().collect()}
     if len(n_items) < 2:
         return None
-    vectors = judged.select("number", "new", F.col("year").cast("double").alias("year")).join(
-        _vectors(catalogue, sum(n_items.values())), "number", how="inner"
-    )
+    kinds = _vectors(catalogue, sum(n_items.values()))
+    if sentence_model:
+        kinds = kinds.unionByName(_meanings(catalogue, sentence_model))
+    vectors = judged.select("number", "new", F.col("year").cast("double").alias("year")).join(kinds, "number", how="inner")
     alike = _paired(vectors, {new: -(-n // BLOCK) for new, n in n_items.items()}).applyInPandas(
         _most_alike, "number int, like int, alike double"
     )
@@ -101,6 +105,12 @@ def _vectors(catalogue: DataFrame, n_items: int) -> DataFrame:
     return vectors.select("number", F.col("marks.place").alias("places"), weights.alias("weights"))
 
 
+def _meanings(catalogue: DataFrame, sentence_model: str) -> DataFrame:
+    """The same columns: the places of meanings are those after all others."""
+    places = F.transform("meaning", lambda _, place: (place + PLACES).cast("int"))
+    return meanings(catalogue, sentence_model).select("number", places.alias("places"), F.col("meaning").alias("weights"))
+
+
 def _paired(vectors: DataFrame, blocks: dict[bool, int]) -> GroupedData:
     """Every block of new items with every block of others; `blocks` has how many there are of which."""
     own = F.pmod(F.xxhash64("number"), F.when(F.col("new"), blocks[True]).otherwise(blocks[False])) + 1
@@ -115,7 +125,10 @@ def _most_alike(block: pd.DataFrame) -> pd.DataFrame:
     b, j = block[block["new"]], block[~block["new"]]
     (b_numbers, b_years, b_vectors), (j_numbers, j_years, j_vectors) = _matrix(b), _matrix(j)
     nearness = np.nan_to_num(0.5 ** (np.abs(b_years[:, None] - j_years) / YEARS_HALF), nan=1.0)
-    alike = np.round((b_vectors @ j_vectors.T).toarray() / 2 * nearness, 6)
+    cosines = (b_vectors[:, :PLACES] @ j_vectors[:, :PLACES].T).toarray()
+    if b_vectors.indices.max(initial=0) >= PLACES:
+        cosines = (cosines + np.maximum(_dense(b_vectors) @ _dense(j_vectors).T, 0)) * 2 / 3
+    alike = np.round(cosines / 2 * nearness, 6)
     most = np.argsort(-alike, axis=1, kind="stable")[:, :LIKE]
     found = {"number": np.repeat(b_numbers, most.shape[1]), "like": j_numbers[most.ravel()]}
     rows = pd.DataFrame(found | {"alike": np.take_along_axis(alike, most, axis=1).ravel()})
@@ -127,4 +140,9 @@ def _matrix(block: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, csr_matrix]:
     numbers, first, rows = np.unique(block["number"].to_numpy(), return_index=True, return_inverse=True)
     places, weights = (np.concatenate([[], *block[name]]) for name in ("places", "weights"))
     cells = np.repeat(rows, block["places"].map(len)), places.astype(int)
-    return numbers, block["year"].to_numpy()[first], csr_matrix((weights, cells), shape=(len(numbers), PLACES))
+    return numbers, block["year"].to_numpy()[first], csr_matrix((weights, cells), shape=(len(numbers), PLACES + DIMENSIONS))
+
+
+def _dense(vectors: csr_matrix) -> np.ndarray:
+    """Meanings."""
+    return vectors[:, PLACES:].toarray()

@@ -7,6 +7,8 @@ import pytest
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from jobs.errors import ProfileError
+from jobs.home import home
 from jobs.prepare import content
 from jobs.prepare.candidates import candidates
 from jobs.prepare.content import likeness
@@ -34,11 +36,11 @@ HOSTILE = {
 }
 
 
-def shares(spark, shelf, log_=LOG) -> dict[str, dict[str, float]]:
+def shares(spark, shelf, log_=LOG, sentence_model=None) -> dict[str, dict[str, float]]:
     """New item -> what it resembles -> share."""
     ids = sorted(row[0] for row in shelf)
     found: dict[str, dict[str, float]] = {}
-    like = likeness(*numbered(spark, shelf, log_))
+    like = likeness(*numbered(spark, shelf, log_), sentence_model)
     for row in like.collect() if like else []:
         found.setdefault(ids[row["number"] - 1], {})[ids[row["like"] - 1]] = row["share"]
     return found
@@ -171,6 +173,18 @@ def test_text_is_read_too(spark):
     assert shares(spark, shelf) == {"n": {"a": 1.0}}
 
 
+def test_a_sentence_model_knows_what_words_and_tags_do_not(spark):
+    shelf = [("a", "Kitten", [], None, None), ("b", "Locomotive", [], None, None), ("n", "Cats", [], None, None)]
+    assert shares(spark, shelf) == {}
+    found = shares(spark, shelf, sentence_model=str(home() / "models" / "minilm-l6-static"))["n"]
+    assert found["a"] > 0.7 and sum(found.values()) == pytest.approx(1)
+
+
+def test_no_sentence_model(spark, tmp_path):
+    with pytest.raises(ProfileError, match=f"night.sentence_model: no Model2Vec model in {tmp_path}"):
+        shares(spark, SHELF, sentence_model=str(tmp_path))
+
+
 @pytest.mark.parametrize("title", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text(spark, title):
     shelf = [*SHELF[:3], ("o", title, [title, "Tale"], -(2**31), title), ("p", title, ["tale"], 2**31 - 1, title)]
@@ -180,4 +194,4 @@ def test_hostile_text(spark, title):
 
 def test_nothing_new_costs_nothing(spark, monkeypatch):
     monkeypatch.setattr(content, "_vectors", None)
-    assert likeness(*numbered(spark, SHELF[:2], LOG)) is likeness(*numbered(spark, SHELF[2:], LOG)) is None
+    assert likeness(*numbered(spark, SHELF[:2], LOG), None) is likeness(*numbered(spark, SHELF[2:], LOG), None) is None
