@@ -83,6 +83,8 @@ class Items(Table):
     title: Name
     tags: Name | None = None
     tags_separator: Name | None = None
+    creators: Name | None = None  # who made it: authors, directors, sellers
+    creators_separator: Name | None = None
     year: Name | None = None
     noun: Name = "title"  # what one item is called in texts: film, book, tool
     text: list[Name] = []  # further columns the model may read
@@ -90,7 +92,7 @@ class Items(Table):
     @property
     def columns(self) -> dict[str, str]:
         """Our column -> theirs, for the columns this catalogue has; text columns keep their names."""
-        roles = {"item_id": self.item, "title": self.title, "tags": self.tags, "year": self.year}
+        roles = {"item_id": self.item, "title": self.title, "tags": self.tags, "creators": self.creators, "year": self.year}
         return {ours: theirs for ours, theirs in roles.items() if theirs}
 
 
