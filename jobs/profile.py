@@ -165,6 +165,7 @@ class Night(Table):
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches
     repeat: Annotated[int | str, AfterValidator(_repeat)] = "never"  # or "always", or days until what was had may come again
     most_per_tag: Count | None = None  # of a list's items with one tag, as far as there are others; default: any number
+    most_per_creator: Count | None = None  # likewise with one creator
     scorer: Literal["likelihood", "labels"] = "likelihood"  # how the model scores (jobs/generate/scoring.py)
     permutations: Count = 4  # orders in which `labels` shows the candidates
     model_weight: Annotated[float | str, AfterValidator(_weight)] = "measured"  # by the newest evaluation, or a number; 0: none
