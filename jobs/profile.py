@@ -83,6 +83,8 @@ class Items(Table):
     title: Name
     tags: Name | None = None
     tags_separator: Name | None = None
+    creators: Name | None = None  # who made it: authors, directors, sellers
+    creators_separator: Name | None = None
     year: Name | None = None
     noun: Name = "title"  # what one item is called in texts: film, book, tool
     text: list[Name] = []  # further columns the model may read
@@ -90,7 +92,7 @@ class Items(Table):
     @property
     def columns(self) -> dict[str, str]:
         """Our column -> theirs, for the columns this catalogue has; text columns keep their names."""
-        roles = {"item_id": self.item, "title": self.title, "tags": self.tags, "year": self.year}
+        roles = {"item_id": self.item, "title": self.title, "tags": self.tags, "creators": self.creators, "year": self.year}
         return {ours: theirs for ours, theirs in roles.items() if theirs}
 
 
@@ -164,6 +166,7 @@ class Night(Table):
     experiment_holdout: Share = 0.0  # share of users whose list the model never touches
     repeat: Annotated[int | str, AfterValidator(_repeat)] = "never"  # or "always", or days until what was had may come again
     most_per_tag: Count | None = None  # of a list's items with one tag, as far as there are others; default: any number
+    most_per_creator: Count | None = None  # likewise with one creator
     scorer: Literal["likelihood", "labels"] = "likelihood"  # how the model scores (jobs/generate/scoring.py)
     permutations: Count = 4  # orders in which `labels` shows the candidates
     model_weight: Annotated[float | str, AfterValidator(_weight)] = "measured"  # by the newest evaluation, or a number; 0: none

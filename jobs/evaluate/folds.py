@@ -48,9 +48,10 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
     the list that is published, the others the candidates after it.
     """
     users = pd.Index(table(fold.targets.select("user_id").orderBy("user_id"))["user_id"])
+    names = "item_id", "tags", "creators"
     found = F.transform(
         "candidates",
-        lambda each: F.struct(each["item_id"], each["tags"], F.exists(each["contributions"], _by_content).alias("new")),
+        lambda each: F.struct(*(each[name] for name in names), F.exists(each["contributions"], _by_content).alias("new")),
     )
     rule = night.model_copy(update={"list_length": min(night.list_length, LENGTH)})
     rules = rule, rule.model_copy(update={"new_items": 0})
@@ -58,8 +59,9 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
     with retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date) as (_, best):
         rows = table(best.select("user_id", found.alias("found")))
     for user, each in rows.itertuples(index=False):
+        tags, creators, new = ([item[name] for item in each] for name in ("tags", "creators", "new"))
         for made, one in zip(lists, rules, strict=True):
-            order = chosen([item["tags"] for item in each], [item["new"] for item in each], one)
+            order = chosen(tags, creators, new, one)
             made[users.get_loc(user), : len(order)] = catalogue.get_indexer([each[n]["item_id"] for n in order])
     return lists[0], lists[1]
 

@@ -54,6 +54,7 @@ class Candidate:
     item_id: str
     title: str
     tags: tuple[str, ...]
+    creators: tuple[str, ...]
     year: int | None
     text: str | None
     retrieval_rank: int

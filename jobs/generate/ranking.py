@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from math import sqrt
 from statistics import fmean, pstdev
 
 from jobs.generate.context import Candidate
 from jobs.profile import Night
+
+Label = tuple[str, str]  # its kind and what it says
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def ordered(candidates: Sequence[Candidate], llm_scores: dict[str, float], group
         model = standardized(llm_scores)
         scores = {name: z + weight * model.get(name, 0.0) for name, z in standardized(scores).items()}
     best = sorted(candidates, key=lambda each: (-scores[each.item_id], each.retrieval_rank))
-    places = chosen([each.tags for each in best], [each.by_content for each in best], night)
+    places = chosen([each.tags for each in best], [each.creators for each in best], [each.by_content for each in best], night)
     return [
         Ranked(
             item=each,
@@ -71,30 +73,35 @@ def ordered(candidates: Sequence[Candidate], llm_scores: dict[str, float], group
     ]
 
 
-def chosen(tags: Sequence[Sequence[str]], by_content: Sequence[bool], night: Night) -> list[int]:
-    """Places of an order, from 0, those of the list first; `tags` and `by_content` are those of the items.
+def chosen(
+    tags: Sequence[Sequence[str]], creators: Sequence[Sequence[str]], by_content: Sequence[bool], night: Night
+) -> list[int]:
+    """Places of an order, from 0, those of the list first; `tags`, `creators` and `by_content` are those of the items.
 
-    Items that would be more than `night.most_per_tag` of the list with one tag are put behind the others. Then the first
-    `night.new_places` of those that content brought are in the list in any case.
+    Items that would be more than `night.most_per_tag` of the list with one tag, or `night.most_per_creator` with one creator,
+    are put behind the others. Then the first `night.new_places` of those that content brought are in the list in any case.
     """
-    order = varied(tags, night.list_length, night.most_per_tag)
+    most = {"tag": night.most_per_tag, "creator": night.most_per_creator}
+    labels = [{*product(["tag"], own), *product(["creator"], makers)} for own, makers in zip(tags, creators, strict=True)]
+    order = varied(labels, night.list_length, most)
     kept = [place for place in order if by_content[place]][: night.new_places]
     others = [place for place in order if place not in kept]
     first = {*kept, *others[: night.list_length - len(kept)]}
     return [place for place in order if place in first] + [place for place in order if place not in first]
 
 
-def varied(tags: Sequence[Sequence[str]], length: int, most: int | None) -> list[int]:
-    """An order's places, those put behind whose items would be more than `most` of the first `length` with one tag."""
-    if most is None:
-        return list(range(len(tags)))
-    had: Counter[str] = Counter()
+def varied(labels: Sequence[Collection[Label]], length: int, most: Mapping[str, int | None]) -> list[int]:
+    """An order's places, those put behind whose items would be too many of the first `length` with one label.
+
+    `labels` are those of each item, none twice; `most` says by kind how many are not too many, None any number.
+    """
+    had: Counter[Label] = Counter()
     first: list[int] = []
-    for place, own in enumerate(tags):
-        if len(first) < length and all(had[tag] < most for tag in own):
-            had.update(set(own))
+    for place, own in enumerate(labels):
+        if len(first) < length and all(had[kind, name] < (most[kind] or length) for kind, name in own):
+            had.update(own)
             first.append(place)
-    return first + [place for place in range(len(tags)) if place not in first]
+    return first + [place for place in range(len(labels)) if place not in first]
 
 
 def may_change(candidates: Sequence[Candidate], scored: int, weight: float, group: str) -> bool:

@@ -139,5 +139,6 @@ def popular(events: DataFrame, night: Night) -> Shelf:
 def described(ranked: DataFrame, catalogue: DataFrame) -> DataFrame:
     """user_id and `candidates` with what is known of each item; `ranked` has `best`'s rows."""
     full = ranked.join(catalogue, "number", how="inner")
-    names = ["retrieval_rank", "item_id", "title", "tags", "year", "text", "retrieval_score", "source", "contributions"]
+    about = ["item_id", "title", "tags", "creators", "year", "text"]
+    names = ["retrieval_rank", *about, "retrieval_score", "source", "contributions"]
     return full.groupBy("user_id").agg(F.array_sort(F.collect_list(F.struct(*names))).alias("candidates"))

@@ -37,6 +37,7 @@ from jobs.profile import Events, Items, Profile, resolve
 
 RECORD, BROKEN, LOSSY = "_nocturne_record", "_nocturne_broken", "_nocturne_lossy"  # no column of theirs
 CORRUPT = "_corrupt_record"
+LABELS = ("tags", "creators")  # columns of items that hold several texts
 
 WHOLE = (ByteType, ShortType, IntegerType, LongType)
 NUMBER = (*WHOLE, DecimalType, FloatType, DoubleType)
@@ -50,7 +51,7 @@ LONE_SURROGATE = (
 
 @dataclass(frozen=True)
 class Source:
-    """One input as read: `rows` holds our columns as text (tags: array of text), and
+    """One input as read: `rows` holds our columns as text (LABELS: array of text), and
 
     - RECORD: the record as it came, JSON or its line;
     - BROKEN: true where the line is not a record at all;
@@ -160,7 +161,7 @@ def _column(name: str) -> Column:
 
 def _wanted(table: Events | Items) -> dict[str, str]:
     """Profile key -> their column, for every column the profile names."""
-    keys = ("user", "item", "time", "value", "type", "id", "title", "tags", "year")
+    keys = ("user", "item", "time", "value", "type", "id", "title", *LABELS, "year")
     wanted = {key: getattr(table, key) for key in keys if getattr(table, key, None)}
     return wanted | {f"text[{place}]": name for place, name in enumerate(getattr(table, "text", []))}
 
@@ -186,16 +187,16 @@ def _allowed(key: str, table: Events | Items) -> tuple[type[DataType], ...]:
             return (StringType, *TIME[table.time_unit])
         case "value" | "year":
             return (StringType, *NUMBER)
-        case "tags":
+        case label if label in LABELS:
             return (StringType, ArrayType)
     return (StringType, *NUMBER)
 
 
 def _mapped(raw: DataFrame, table: Events | Items) -> DataFrame:
     """Our columns as text, in place of theirs."""
-    columns = {ours: _column(theirs).cast("string") for ours, theirs in table.columns.items() if ours != "tags"}
+    columns = {ours: _column(theirs).cast("string") for ours, theirs in table.columns.items() if ours not in LABELS}
     if isinstance(table, Items):
-        columns["tags"] = _tags(raw, table)
+        columns |= {name: _labels(raw, getattr(table, name), getattr(table, f"{name}_separator")) for name in LABELS}
         columns["text"] = _joined(table.text)
     absent = [name for name in ("value", "type", "event_id", "year") if name not in columns]
     columns |= {name: F.lit(None).cast("string") for name in absent}
@@ -210,13 +211,12 @@ def _joined(names: list[str]) -> Column:
     return F.nullif(F.concat_ws(" · ", *filled), F.lit("")) if names else F.lit(None).cast("string")
 
 
-def _tags(raw: DataFrame, items: Items) -> Column:
-    """Tags as an array of trimmed, distinct, non-empty texts."""
-    if not items.tags:
+def _labels(raw: DataFrame, name: str | None, separator: str | None) -> Column:
+    """The column `name` as an array of trimmed, distinct, non-empty texts."""
+    if not name:
         return F.array().cast("array<string>")
-    column = _column(items.tags)
-    if not isinstance(raw.schema[items.tags].dataType, ArrayType):
-        separator = items.tags_separator
+    column = _column(name)
+    if not isinstance(raw.schema[name].dataType, ArrayType):
         column = F.split(column, F.lit(f"\\Q{separator}\\E")) if separator else F.array(column)
-    trimmed = F.transform(column.cast("array<string>"), lambda tag: F.trim(tag))
-    return F.coalesce(F.array_distinct(F.filter(trimmed, lambda tag: tag != "")), F.array().cast("array<string>"))
+    trimmed = F.transform(column.cast("array<string>"), lambda label: F.trim(label))
+    return F.coalesce(F.array_distinct(F.filter(trimmed, lambda label: label != "")), F.array().cast("array<string>"))

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts import contract
 from jobs.errors import ProfileError
-from jobs.prepare.sources import BROKEN, LOSSY, RECORD, Source, readable
+from jobs.prepare.sources import BROKEN, LABELS, LOSSY, RECORD, Source, readable
 from jobs.profile import Events, Profile
 from jobs.spark import kept
 
@@ -87,7 +87,7 @@ def judge_items(items: Source) -> Judged:
     """Judge a catalogue; `rows` in: text columns of `Source`, out: columns of the contract `items` and the verdict."""
     typed = items.rows.withColumn("year", F.expr("try_cast(try_cast(year as double) as int)"))
     rules = [
-        *_text_rules(["item_id", "title", "text"], also=F.concat_ws("", "tags")),
+        *_text_rules(["item_id", "title", "text"], also=F.concat_ws("", *LABELS)),
         *_id_rules(["item_id"]),
         (Reason.MISSING_TITLE, _blank("title"), F.lit("title")),
     ]

@@ -162,10 +162,8 @@ def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str
 
     doing = {"value": None, "type": None, "positive": True, "negative": False}
     history = [film(item) | doing | {"event_id": f"e{at}", "time": None} for at, item in events[-HISTORY:]]
-    offered = [
-        film(item) | {"source": "retrieval", "contributions": [], "retrieval_rank": rank, "retrieval_score": 1.0}
-        for rank, item in enumerate(unseen, 1)
-    ]
+    found: dict[str, Any] = {"creators": [], "source": "retrieval", "contributions": [], "retrieval_score": 1.0}
+    offered = [film(item) | found | {"retrieval_rank": rank} for rank, item in enumerate(unseen, 1)]
     about = {"user_id": user, "context_hash": "0" * 64, "cold": False, "n_events": len(events), "experiment_group": "treatment"}
     return Context.from_row(about | {"history": history, "facts": [], "candidates": offered, "known": []})
 

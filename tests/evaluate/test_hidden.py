@@ -57,14 +57,25 @@ def test_content_finds_what_nobody_had(values):
     assert ((values["ours"]["new_items@10"] > 0) & (values["ours"]["new_items@10"] <= 1)).all()
 
 
-def test_lists_with_a_kept_place_and_without(spark, fold, monkeypatch):
-    """Of every user's candidates a to d, best first, content brought the last."""
-    best = [{"item_id": item, "tags": [], "contributions": [{"source": "content" if item == "d" else "x"}]} for item in "abcd"]
-    schema = "candidates array<struct<item_id string, tags array<string>, contributions array<struct<source string>>>>"
+@pytest.mark.parametrize(
+    ("rule", "kept_place", "none_kept"),
+    [
+        ({}, [0, 3, 1, 2], [0, 1, 2, 3]),
+        ({"most_per_tag": 1}, [0, 3, 2, 1], [0, 2, 1, 3]),
+        ({"most_per_creator": 1}, [0, 3, 1, 2], [0, 3, 1, 2]),
+    ],
+    ids=["no rule", "a tag once", "a creator once"],
+)
+def test_lists_with_a_kept_place_and_without(spark, fold, monkeypatch, rule, kept_place, none_kept):
+    """Of every user's candidates a to d, best first, content brought the last; a and b share a tag, a to c their creator."""
+    labels = {"a": (["t"], ["c"]), "b": (["t"], ["c"]), "c": ([], ["c"]), "d": ([], [])}
+    best = [(item, *labels[item], [("content" if item == "d" else "x",)]) for item in "abcd"]
+    parts = "item_id string, tags array<string>, creators array<string>, contributions array<struct<source string>>"
+    schema = f"candidates array<struct<{parts}>>"
     candidates = fold.targets.select("user_id").join(spark.createDataFrame([(best,)], schema))
     monkeypatch.setattr(folds, "retrieved", lambda *_: nullcontext((None, candidates)))
-    kept, by_score = folds.ours(fold, None, pd.Index(list("abcd")), Night(list_length=2), "2024-09-01")
-    for lists, order in ((kept, [0, 3, 1, 2]), (by_score, [0, 1, 2, 3])):
+    kept, by_score = folds.ours(fold, None, pd.Index(list("abcd")), Night(list_length=2, **rule), "2024-09-01")
+    for lists, order in ((kept, kept_place), (by_score, none_kept)):
         assert lists[:, :4].tolist() == [order] * fold.targets.count() and (lists[:, 4:] == -1).all()
 
 

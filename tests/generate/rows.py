@@ -37,7 +37,7 @@ def fact(kind: str, label: str, *evidence: str) -> dict[str, Any]:
 
 
 def candidate(number: int, title: str, score: float = 1.0, support: Collection[str] = ("e1",)) -> dict[str, Any]:
-    about = {"item_id": f"new{number}", "title": title, "tags": ["Drama"], "year": None, "text": None}
+    about = {"item_id": f"new{number}", "title": title, "tags": ["Drama"], "creators": [], "year": None, "text": None}
     parts = [{"source": "cooccurrence", "event_id": each, "amount": score / len(support)} for each in support]
     found = {"retrieval_rank": number, "retrieval_score": score, "source": "retrieval", "contributions": parts}
     return about | found

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.generate.context import Contribution
-from jobs.generate.ranking import ordered, rank, standardized, varied
+from jobs.generate.ranking import Label, ordered, rank, standardized, varied
 from jobs.profile import Night
 from tests.generate.rows import candidate, user
 
@@ -75,7 +75,7 @@ def test_standardized(scores: list[float], expected: list[float]) -> None:
     assert list(standardized(dict(zip(names, scores, strict=True))).values()) == pytest.approx(expected)
 
 
-TAGGED = [("a", ["Drama"]), ("b", ["Drama", "Crime"]), ("c", ["Drama"]), ("d", ["Crime"]), ("e", []), ("f", ["War"])]
+LABELLED = [("a", ["Drama"]), ("b", ["Drama", "Crime"]), ("c", ["Drama"]), ("d", ["Crime"]), ("e", []), ("f", ["War"])]
 
 
 @pytest.mark.parametrize(
@@ -90,28 +90,57 @@ TAGGED = [("a", ["Drama"]), ("b", ["Drama", "Crime"]), ("c", ["Drama"]), ("d", [
     ],
     ids=["no rule", "one of each", "two of each", "too few fit: the next best", "all of them", "a rule that nothing breaks"],
 )
-def test_at_most_so_many_of_a_tag(most: int | None, length: int, expected: str) -> None:
-    rows = [candidate(n, name, 9.0 - n) | {"tags": tags} for n, (name, tags) in enumerate(TAGGED, 1)]
-    rule = Night(list_length=length, most_per_tag=most)
+@pytest.mark.parametrize("kind", ["tag", "creator"])
+def test_at_most_so_many_of_a_label(kind: str, most: int | None, length: int, expected: str) -> None:
+    rows = [candidate(n, name, 9.0 - n) | {"tags": [], f"{kind}s": own} for n, (name, own) in enumerate(LABELLED, 1)]
+    rule = Night(list_length=length, **{f"most_per_{kind}": most})
     listed = rank(user(candidates=rows).candidates, {}, "treatment", rule)
     assert "".join(each.item.title for each in listed) == expected
     assert [each.rank for each in listed] == list(range(1, length + 1))
 
 
-@given(st.lists(st.lists(st.sampled_from("pqrs"), max_size=3), max_size=8), st.integers(1, 8), st.integers(1, 3) | st.none())
-def test_the_rule_loses_nobody_and_is_kept_as_far_as_it_can_be(tags: list[list[str]], length: int, most: int | None) -> None:
-    found = varied(tags, length, most)
-    assert sorted(found) == list(range(len(tags)))
-    if most:
-        fitting = 0
-        while fitting < min(length, len(found)) and within(tags, found[: fitting + 1], most):
-            fitting += 1
-        left = found[fitting:] if fitting < length else []
-        assert not any(within(tags, [*found[:fitting], place], most) for place in left)
+MADE = [("a", ["War"], ["Ann"]), ("b", ["War"], ["Bea"]), ("c", [], ["Ann", "Ann"]), ("d", ["Art"], ["War"]), ("e", [], [])]
 
 
-def within(tags: list[list[str]], places: list[int], most: int) -> bool:
-    return max(Counter(tag for place in places for tag in set(tags[place])).values(), default=0) <= most
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({}, "abc"),
+        ({"most_per_tag": 1}, "acd"),
+        ({"most_per_creator": 1}, "abd"),
+        ({"most_per_tag": 1, "most_per_creator": 1}, "ade"),
+        ({"most_per_tag": 1, "most_per_creator": 2}, "acd"),
+    ],
+    ids=["no rule", "tags", "creators", "both, of one name too", "each its own limit"],
+)
+def test_at_most_so_many_of_a_tag_and_of_a_creator(rule: dict[str, int], expected: str) -> None:
+    rows = [candidate(n, name, 9.0 - n) | {"tags": tags, "creators": by} for n, (name, tags, by) in enumerate(MADE, 1)]
+    listed = rank(user(candidates=rows).candidates, {}, "treatment", Night(list_length=3, **rule))
+    assert "".join(each.item.title for each in listed) == expected
+
+
+LABELS = st.sets(st.tuples(st.sampled_from(["tag", "creator"]), st.sampled_from("pqr")), max_size=4)
+MOST = st.fixed_dictionaries(dict.fromkeys(["tag", "creator"], st.integers(1, 3) | st.none()))
+
+
+@given(st.lists(LABELS, max_size=8), st.integers(1, 8), MOST)
+def test_the_rules_lose_nobody_and_are_kept_as_far_as_they_can_be(
+    labels: list[set[Label]], length: int, most: dict[str, int | None]
+) -> None:
+    found = varied(labels, length, most)
+    assert sorted(found) == list(range(len(labels)))
+    fitting = 0
+    while fitting < min(length, len(found)) and within(labels, found[: fitting + 1], most):
+        fitting += 1
+    left = found[fitting:] if fitting < length else []
+    assert not any(within(labels, [*found[:fitting], place], most) for place in left)
+    if set(most.values()) == {None}:
+        assert found == sorted(found)
+
+
+def within(labels: list[set[Label]], places: list[int], most: dict[str, int | None]) -> bool:
+    counts = Counter(label for place in places for label in labels[place])
+    return all(n <= (most[kind] or n) for (kind, _), n in counts.items())
 
 
 def test_the_order_goes_on_after_the_list() -> None:

@@ -12,15 +12,20 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def frame(spark, contract_name: str, rows: list[tuple]):
-    """Rows as a DataFrame of a contract, through Arrow: plain Python rows would start Python workers for every action."""
+    """Rows as a DataFrame of a contract; of the columns that a row ends before, lists are empty and others null.
+
+    Through Arrow: plain Python rows would start Python workers for every action.
+    """
     schema = contract(contract_name).arrow()
-    table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
+    empty = [[] if pa.types.is_list(field.type) else None for field in schema]
+    full = [dict(zip(schema.names, [*row, *empty[len(row) :]], strict=True)) for row in rows]
+    table = pa.Table.from_pylist(full, schema=schema)
     return spark.createDataFrame(table, contract(contract_name).spark().toNullable())
 
 
 def items(spark, *rows: tuple):
     """(item, tags) or (item, tags, title); the title is the item's id in capitals."""
-    full = [(row[0], row[2] if len(row) > 2 else row[0].upper(), row[1], None, None) for row in rows]
+    full = [(row[0], row[2] if len(row) > 2 else row[0].upper(), row[1]) for row in rows]
     return frame(spark, "items", full)
 
 

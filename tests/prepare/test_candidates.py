@@ -6,14 +6,15 @@ from random import Random
 
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F
 
 from jobs.prepare import candidates as module
 from jobs.prepare import cooccurrence
-from jobs.prepare.best import pieces
+from jobs.prepare.best import BEST, pieces
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
-from tests.prepare.logs import events, items
+from tests.prepare.logs import events, frame, items
 
 RUN_DATE = "2024-06-01"
 CATALOGUE = [(item, ["t"]) for item in "abcdefgh"]
@@ -104,6 +105,15 @@ def test_by_hand(small):
     assert parts(rows[0]) == pytest.approx({"e1": 1.05 * 0.95 / 2**0.6, "e0": before * 0.95 / 2**0.6}, rel=1e-5)
     assert parts(rows[1]) == pytest.approx({"e1": 1.05 * 0.9025 / 2**0.15}, rel=1e-5)
     assert [row["retrieval_rank"] for row in rows] == [1, 2, 3]
+
+
+def test_a_candidate_has_what_is_known_of_its_item(spark):
+    shelf = frame(spark, "items", [("a", "Alien", ["Space"], 1979, "In space", ["Scott"]), ("b", "Boat", [])])
+    catalogue = shelf.withColumn("number", F.when(F.col("item_id") == "a", 1).otherwise(2))
+    ranked = spark.createDataFrame([("u", 1, 2, 2.0, "retrieval", []), ("u", 2, 1, 1.0, "retrieval", [])], BEST)
+    (row,) = module.described(ranked, catalogue).collect()
+    about = [(each["title"], each["tags"], each["creators"], each["year"], each["text"]) for each in row["candidates"]]
+    assert about == [("Boat", [], [], None, None), ("Alien", ["Space"], ["Scott"], 1979, "In space")]
 
 
 def test_a_far_neighbour_of_an_old_event_brings_nothing(spark, monkeypatch):

@@ -20,7 +20,8 @@ def test_every_column_that_is_missing_or_retyped_in_either_input_is_named(spark,
     log = pa.table({"user": [1.5], "item": ["a"], "at": ["2024-01-01"], "value": [[1]]})
     pq.write_table(log, tmp_path / "events.parquet")
     write_lines(tmp_path / "items.csv", ["id,name", "a,Apple"])
-    lines = message(spark, profile(tmp_path, {"format": "parquet", "value": "value"}, {"tags": "genre", "text": ["blurb"]}))
+    columns = {"tags": "genre", "creators": "maker", "text": ["blurb"]}
+    lines = message(spark, profile(tmp_path, {"format": "parquet", "value": "value"}, columns))
     assert lines == [
         "  events.user: column 'user' has type double; allowed: byte, integer, long, short, string",
         "  events.time: no column 'time'; the parquet has 'user', 'item', 'at', 'value'",
@@ -29,6 +30,7 @@ def test_every_column_that_is_missing_or_retyped_in_either_input_is_named(spark,
         "  items.item: no column 'item'; the csv has 'id', 'name'",
         "  items.title: no column 'title'; the csv has 'id', 'name'",
         "  items.tags: no column 'genre'; the csv has 'id', 'name'",
+        "  items.creators: no column 'maker'; the csv has 'id', 'name'",
         "  items.text[0]: no column 'blurb'; the csv has 'id', 'name'",
     ]
 

@@ -255,6 +255,7 @@ ITEM_CASES = [
     ({"item": "e" * 257, "title": "Long"}, "id_too_long"),
     ({"item": "f", "title": "F\0"}, "invalid_text"),
     ({"item": "g", "title": "G", "tags": "a\ud800"}, "invalid_text"),
+    ({"item": "g", "title": "G", "by": "a\ufffd"}, "invalid_text"),
     ({"item": "a", "title": "Another apple"}, "duplicate"),
     ({"item": "h", "title": "H", "blurb": " "}, "valid"),
     ({"item": "i", "title": "I", "blurb": "Good", "maker": "Me"}, "valid"),
@@ -264,12 +265,13 @@ ITEM_CASES = [
 def test_items(spark, tmp_path):
     write_lines(tmp_path / "events.csv", ["user,item,time", f"u,a,{DAY}", f"u,c,{DAY}"])
     write_lines(tmp_path / "items.json", [json.dumps(row) for row, _ in ITEM_CASES] + ["nothing"])
-    columns = {"format": "json", "tags": "tags", "tags_separator": "|", "year": "year", "text": ["blurb", "maker"]}
+    labels = {"tags": "tags", "tags_separator": "|", "creators": "by"}
+    columns = {"format": "json", "year": "year", "text": ["blurb", "maker"]} | labels
     events, items = judged(spark, profile(tmp_path, items=columns))
     found = {record: verdict for record, verdict, _ in verdicts(items)}
     assert found == {json.dumps(row): verdict for row, verdict in ITEM_CASES} | {"nothing": "malformed"} | {
         json.dumps(ITEM_CASES[0][0]): "duplicate",
-        json.dumps(ITEM_CASES[8][0]): "valid",  # of two the smaller record
+        json.dumps(ITEM_CASES[9][0]): "valid",  # of two the smaller record
     }
     rows = {row["item_id"]: (row["tags"], row["year"], row["text"]) for row in items.valid.collect()}
     assert rows == {
@@ -282,7 +284,7 @@ def test_items(spark, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tags", "separator", "expected"),
+    ("given", "separator", "expected"),
     [
         ("a|b", "|", ["a", "b"]),
         ("a|b", ",", ["a|b"]),
@@ -295,12 +297,15 @@ def test_items(spark, tmp_path):
         (None, "|", []),
     ],
 )
-def test_tags(spark, tmp_path, tags, separator, expected):
-    items = [{"item": "a", "title": "A", "tags": tags}, {"item": "b", "title": "B", "tags": ["x"] if tags is None else tags}]
+def test_tags_and_creators(spark, tmp_path, given, separator, expected):
+    """Tags are read from one column, creators from another whose values are the other way round."""
+    other = ["x"] if given is None else given
+    items = [{"item": "a", "title": "A", "tags": given, "by": other}, {"item": "b", "title": "B", "tags": other, "by": given}]
     write_both(tmp_path, [event()], items)
-    columns = {"format": "json", "tags": "tags", "tags_separator": separator}
-    _, good = judged(spark, profile(tmp_path, {"format": "json"}, columns))
-    assert {row["item_id"]: row["tags"] for row in good.valid.collect()}["a"] == expected
+    columns = {"tags": "tags", "tags_separator": separator, "creators": "by", "creators_separator": separator}
+    _, good = judged(spark, profile(tmp_path, {"format": "json"}, {"format": "json"} | columns))
+    rows = {row["item_id"]: row for row in good.valid.collect()}
+    assert (rows["a"]["tags"], rows["b"]["creators"]) == (expected, expected)
 
 
 @pytest.mark.parametrize(
