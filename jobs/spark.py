@@ -1,4 +1,4 @@
-"""The Spark session of the prepare and publish jobs."""
+"""The Spark session of the jobs, and what it keeps in files while it lasts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from jobs.home import REPOSITORY, home
@@ -43,7 +43,7 @@ LAPTOP = {
 def spark_session(profile: Profile, job: str, scratch: str | None = None) -> Iterator[SparkSession]:
     """A session with Delta for the length of one job; the profile's `runtime.spark_conf` wins over our defaults.
 
-    `scratch` is a folder of this job alone, for what `kept` keeps; what is in it is removed, before and after.
+    `scratch` is a folder for what `kept` keeps; what an earlier session left in it is removed.
     Under spark-submit the master and the jars are the cluster's; otherwise everything runs in this process.
     """
     from pyspark.sql import SparkSession
@@ -54,8 +54,8 @@ def spark_session(profile: Profile, job: str, scratch: str | None = None) -> Ite
         os.environ.setdefault("SPARK_LOCAL_DIRS", str(home() / "spark"))
     settings = DELTA | ALWAYS | (laptop() if profile.runtime.spark == "venv" else {}) | profile.runtime.spark_conf
     if scratch:
-        settings |= {SCRATCH: scratch}
         remove(scratch)
+        settings |= {SCRATCH: f"{scratch}/{uuid.uuid4().hex}"}
     builder = SparkSession.builder.appName(f"nocturne-{job}")
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -66,7 +66,7 @@ def spark_session(profile: Profile, job: str, scratch: str | None = None) -> Ite
     finally:
         session.stop()
         if scratch:
-            remove(scratch)
+            _cleared(settings[SCRATCH])
 
 
 def keep(rows: DataFrame) -> DataFrame:
@@ -84,6 +84,11 @@ def kept(rows: DataFrame) -> Iterator[DataFrame]:
     try:
         yield _written(rows, place)
     finally:
+        _cleared(place)
+
+
+def _cleared(place: str) -> None:
+    with suppress(OSError):  # what is left costs room; the next session of that `scratch` removes it
         remove(place)
 
 

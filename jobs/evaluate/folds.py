@@ -18,6 +18,7 @@ from jobs.generate.ranking import chosen
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import user_histories
 from jobs.profile import Night
+from jobs.spark import kept
 
 
 def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
@@ -35,9 +36,9 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
 @contextmanager
 def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> Iterator[tuple[DataFrame, DataFrame]]:
     """Histories and candidates of the judged users, made by the night's own code; what they had does not come again."""
-    histories = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
     rule = night.model_copy(update={"repeat": "always" if night.repeat == "always" else "never"})
-    with candidates(histories, fold.own, fold.events, items, rule, run_date) as best:
+    made = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
+    with kept(made) as histories, candidates(histories, fold.own, fold.events, items, rule, run_date) as best:
         yield histories, best
 
 

@@ -115,9 +115,8 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         summaries = released(spark, profile, before, "user_summaries") if before else None
         changed, carried = split_changed(histories, summaries, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
-        for old in ("contexts", "results", "generate"):
-            remove(f"{work}/{old}")
         if changed.isEmpty():
+            clear(work)
             return n_users, {}
         facts = user_facts(changed, tag_shares(described))
         with (
@@ -127,8 +126,15 @@ def write_contexts(spark, profile, judged, arguments, made, before):
             answers = generations.known(spark, profile, rows, arguments.force)
             contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
             ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
+            clear(work)
             ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
             return n_users, {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
+
+
+def clear(work: str) -> None:
+    """Remove what an earlier try of the night made."""
+    for made in ("contexts", "results", "generate"):
+        remove(f"{work}/{made}")
 
 
 def describe_counts(counts: dict[str, dict[str, int]]) -> str:

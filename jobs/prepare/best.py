@@ -1,4 +1,4 @@
-"""The best candidates of each user: what their events bring is added up, in NumPy, some hundred users at a time.
+"""The best candidates of each user: what their events bring is added up, in NumPy, some users at a time.
 
 As rows that Spark adds up, ten million events are some billion contributions with strings each; as arrays an event of a user is
 one row, the items it leads to are numbers, and only those of the best candidates get their event's id.
@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-PIECE = 10_000  # rows whose users a worker has at a time
+SUMMANDS = 3_000_000  # that a worker has at a time, at most: some 150 bytes each
+WIDE = 300  # which a row seldom has more of
 BILLIONTHS = 1e9  # amounts are added as whole ones: the same in whatever order they come
 SOURCES = pa.array(["alike", "content", "cooccurrence", "popularity"])
 CONTENT, POPULARITY = 1, 3
-BROUGHT = """user_id string, first boolean, event_id string, recency double, source string,
-    numbers array<int>, weights array<double>"""
 BEST = """user_id string, retrieval_rank int, number int, retrieval_score double, source string,
     contributions array<struct<source: string, event_id: string, amount: double>>"""
 SUMMAND = np.dtype([("user", "i8"), ("number", "i8"), ("source", "i1"), ("row", "i8"), ("amount", "i8")])
@@ -34,13 +33,14 @@ class Shelf(NamedTuple):
 def best(batches: Iterable[pa.RecordBatch], shelf: Shelf, most: int, new_places: int) -> Iterator[pa.RecordBatch]:
     """Rows of BEST: the best `most` of each user, `new_places` of them by content if there are so many.
 
-    `batches` have rows of BROUGHT, user by user. The first of each (`first`) has in `numbers` what may not come; the others
-    have an event each, its recency r(e), and the items b that it leads to with w(item(e), b).
+    `batches` have user_id, first, event_id, recency, source, numbers and weights, user by user. The first row of each user
+    (`first`) has in `numbers` what may not come; the others have an event each, its recency r(e), and the items b that it leads
+    to with w(item(e), b).
     """
-    for piece in pieces(batches, PIECE):
+    for piece in pieces(batches, SUMMANDS // max(WIDE, len(shelf.numbers))):
         parts = _summands(piece, shelf)
         parts = parts[np.argsort(parts["user"] << 32 | parts["number"], kind="stable")]
-        start = np.flatnonzero(_differs(parts["user"], parts["number"]))  # of the summands of one score
+        start = starts(parts["user"], parts["number"])  # of the summands of one score
         user, number = parts["user"][start], parts["number"][start]
         score = np.add.reduceat(parts["amount"], start)
         new = np.logical_or.reduceat(parts["source"] == CONTENT, start)
@@ -49,7 +49,7 @@ def best(batches: Iterable[pa.RecordBatch], shelf: Shelf, most: int, new_places:
         top = order[_chosen(user[order], new[order], most, new_places)]
         columns = {
             "user_id": piece["user_id"].take(np.flatnonzero(piece["first"])[user[top]]),
-            "retrieval_rank": (_places(user[top]) + 1).astype(np.int32),
+            "retrieval_rank": (places(user[top]) + 1).astype(np.int32),
             "number": number[top].astype(np.int32),
             "retrieval_score": score[top] / BILLIONTHS,
             "source": np.where(popular[top], "popularity", "retrieval"),
@@ -95,9 +95,9 @@ def _summands(piece: pa.Table, shelf: Shelf) -> np.ndarray:
 def _chosen(user: np.ndarray, new: np.ndarray, most: int, new_places: int) -> np.ndarray:
     """Which of the items, in the order of users and of scores, are among the best; `new` are brought by content."""
     kept = new.copy()
-    kept[new] = _places(user[new]) < new_places
+    kept[new] = places(user[new]) < new_places
     left = most - np.bincount(user[kept], minlength=user.max(initial=-1) + 1)
-    kept[~kept] = _places(user[~kept]) < left[user[~kept]]
+    kept[~kept] = places(user[~kept]) < left[user[~kept]]
     return kept
 
 
@@ -113,14 +113,14 @@ def _contributions(piece: pa.Table, parts: np.ndarray, start: np.ndarray, length
     return pa.ListArray.from_arrays(np.append(0, np.cumsum(lengths)).astype(np.int32), parts_of)
 
 
-def _places(groups: np.ndarray) -> np.ndarray:
+def places(groups: np.ndarray) -> np.ndarray:
     """0, 1, 2 … within each run of the same."""
-    start = np.flatnonzero(_differs(groups))
+    start = starts(groups)
     return np.arange(len(groups)) - np.repeat(start, np.diff(start, append=len(groups)))
 
 
-def _differs(*columns: np.ndarray) -> np.ndarray:
-    """Which rows are unlike the one before them; the first is."""
+def starts(*columns: np.ndarray) -> np.ndarray:
+    """Rows that are unlike the one before them; the first is."""
     changed = np.ones(len(columns[0]), bool)
     changed[1:] = np.any([each[1:] != each[:-1] for each in columns], axis=0)
-    return changed
+    return np.flatnonzero(changed)

@@ -53,7 +53,8 @@ def candidates(
     with ExitStack() as stack:
         catalogue = stack.enter_context(kept(items.join(numbers, "item_id", how="inner")))
         numbers = catalogue.select("item_id", "number")
-        events = everyone.select("user_id", "item_id", "time", "event_id").join(numbers, "item_id", how="inner")
+        events = everyone.join(numbers, "item_id", how="inner").select("user_id", "number", "time", "event_id")
+        events = stack.enter_context(kept(events))
         query = queries(histories).join(numbers, "item_id", how="inner")
         wanted = query.select("number").distinct()
         like = likeness(catalogue, events, night.sentence_folder) if night.new_items else None
@@ -64,7 +65,8 @@ def candidates(
             resembled = like.join(wanted, "number", how="left_semi").select(F.col("like").alias("number"))
             near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct())))
             near = near.unionByName(stand_ins(near, like))
-        had = consumed(own.join(numbers, "item_id", how="inner"), histories, night, run_date)
+        theirs = own.join(histories.select("user_id"), "user_id", how="left_semi").join(numbers, "item_id", how="inner")
+        had = consumed(theirs, histories, night, run_date)
         add = partial(best, shelf=popular(events, night), most=night.candidates, new_places=night.new_places)
         rows = retrieved(query, near).unionByName(had).repartition("user_id").sortWithinPartitions("user_id", F.desc("first"))
         yield described(rows.mapInArrow(add, BEST), catalogue)
@@ -97,9 +99,8 @@ def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
     ).where(F.size("numbers") > 0)
 
 
-def consumed(own: DataFrame, histories: DataFrame, night: Night, run_date: str) -> DataFrame:
+def consumed(theirs: DataFrame, histories: DataFrame, night: Night, run_date: str) -> DataFrame:
     """The same columns, a row a user, `first`: the numbers of what may not come (again) by the profile's `repeat`."""
-    theirs = own.select("user_id", "number", "time")
     if night.repeat == "always":
         theirs = theirs.limit(0)
     if isinstance(night.repeat, int):

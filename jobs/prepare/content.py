@@ -12,7 +12,7 @@ where both have a year. A new item b, one with fewer than NEW events, stands in 
 The first brings a new item to users (source `content`), the second brings users who had it to others (`alike`); both are added
 to what co-occurrence itself says of a new item.
 What is missing (tags, a year, words) says nothing. All pairs are compared, in products of sparse matrices of BLOCK items each,
-so that nothing of the catalogue's size is in one place. With every tenth of MovieLens' items hidden in turn (`evaluate.hidden`)
+so that no matrix has the catalogue's size. With every tenth of MovieLens' items hidden in turn (`evaluate.hidden`)
 8 of 671 users find their hidden item in a list of ten, with a place kept for new items, 15 with two; LIKE of 3 to 10, REACH of
 30 to 500 and YEARS_HALF of 2 to 20 find 7 or 8 and 9 to 15, tags without words 4 and 10. FROM_NEW was chosen on validation
 events of the temporal split: ndcg@10 +.0018 (0 to +.0040); with .1, .25, 1 or 2 at most +.0011.
@@ -41,7 +41,7 @@ DIMENSIONS = 1024  # of a meaning, at most
 def stand_ins(near: DataFrame, like: DataFrame) -> DataFrame:
     """What content adds to `near`, in its columns (`cooccurrence.neighbours`); `like` as of `likeness`.
 
-    An item of which `near` has no row is found by others, but finds nothing.
+    A new item is found by any item of `near`, and finds something where `near` has a row of what it resembles.
     """
     firsts = F.slice(F.arrays_zip("neighbours", "weights"), 1, REACH)
     few = near.select("number", F.explode(firsts).alias("each")).select(

@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
-from jobs.prepare.best import pieces
+from jobs.prepare.best import pieces, places, starts
 
 WINDOW, GAP_DECAY = 20, 0.95
 POPULARITY, OWN = 0.45, 0.15
@@ -79,18 +79,16 @@ def _heaviest(block: pa.Table) -> pa.Table:
     rows = np.concatenate([np.frombuffer(each.as_buffer(), PAIR) for each in block["pairs"]])
     pairs = rows["a"].astype(np.int64) << 32 | rows["b"]
     order = np.argsort(pairs)
-    start = np.flatnonzero(np.diff(pairs[order], prepend=-1))
+    start = starts(pairs[order])
     once = rows[order[start]]
     together = np.add.reduceat(rows["together"][order], start) / 1e6
     weight = together / (once["n_b"] ** POPULARITY * once["n_a"] ** OWN)
     weight = np.round(weight, 9)  # processors differ in the last bit of a power
     best = np.lexsort((-weight, once["a"]))
     a, b, weight = once["a"][best], once["b"][best], weight[best]
-    start = np.flatnonzero(np.diff(a, prepend=-1))
-    place = np.arange(len(a)) - np.repeat(start, np.diff(start, append=len(a)))
-    kept = place < NEIGHBOURS
+    kept = places(a) < NEIGHBOURS
     a, b, weight = a[kept], b[kept], weight[kept]
-    start = np.flatnonzero(np.diff(a, prepend=-1))
+    start = starts(a)
     ends = pa.array(np.append(start, len(a)), pa.int32())
     lists = (pa.ListArray.from_arrays(ends, pa.array(each)) for each in (b, weight))
     return pa.table([pa.array(a[start]), *lists], ["number", "neighbours", "weights"])

@@ -96,7 +96,8 @@ def readable() -> Iterator[None]:
     except (PySparkException, Py4JJavaError) as error:
         text = str(error)
         causes = re.findall(r"Caused by: [\w.$]+: (.+?)(?=\n\s+(?:at|\.\.\.) |\Z)", text, re.DOTALL)
-        raise InputError(" ".join(causes[-1].split()) if causes else text.splitlines()[0]) from error
+        said = [line.removeprefix(": ") for line in text.splitlines() if line.startswith(": ")] or text.splitlines()
+        raise InputError(" ".join(causes[-1].split()) if causes else said[0]) from error
 
 
 def _read_csv(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:
