@@ -69,6 +69,9 @@ def _profile(profile: Profile) -> list[Finding]:
         findings.append(
             Finding("model.path", weights.exists(), profile.model.location, "infra/bootstrap, or correct model.path")
         )
+    if sentences := profile.night.sentence_folder:
+        there = (Path(sentences) / "model.safetensors").is_file()
+        findings.append(Finding("night.sentence_model", there, sentences, "infra/bootstrap, or correct night.sentence_model"))
     if not profile.warehouse.startswith(REMOTE):
         folder = Path(profile.warehouse)
         existing = next(each for each in (folder, *folder.parents) if each.exists())

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.evaluate import folds
 from jobs.evaluate.__main__ import _compared
-from jobs.evaluate.hidden import OF, WITHOUT, hide, judged
+from jobs.evaluate.hidden import OF, WITHOUT, WORDS_ONLY, hide, judged
 from jobs.evaluate.splits import Fold, leave_one_out
 from jobs.prepare.histories import describe
 from jobs.profile import Night
@@ -84,6 +84,12 @@ def test_differences_are_paired(values):
     rows = _compared(values, np.ones(n, bool), {"split": "cold_items", "segment": "all"}, {name: {} for name in values})
     (gain,) = [row for row in rows if (row["metric"], row["against"]) == ("recall@10", WITHOUT)]
     assert gain["value"] == pytest.approx(values["ours"]["recall@10"].mean()) and gain["n_users"] == n
+
+
+def test_a_sentence_model_is_judged_beside_words_alone(fold, items, values):
+    both = judged(fold, items, NIGHT.model_copy(update={"sentence_model": "models/minilm-l6-static"}), "2024-09-01")
+    assert both.keys() == {"ours", WITHOUT, WORDS_ONLY}
+    assert all((both[WORDS_ONLY][metric] == found).all() for metric, found in values["ours"].items())
 
 
 def test_without_content_there_is_nothing_to_compare(fold, items):

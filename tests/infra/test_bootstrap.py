@@ -103,7 +103,7 @@ def test_check_names_what_is_missing_and_makes_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"NOCTURNE_HOME": str(tmp_path / "home")}
     done = subprocess.run([INFRA / "bootstrap", "--check"], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stdout.endswith("system, tools, airflow, spark, llm, jars, model, data, database, archive\n")
+    assert done.stdout.endswith("system, tools, airflow, spark, llm, jars, model, sentence_model, data, database, archive\n")
     assert not (tmp_path / "home").exists()
 
 

@@ -84,7 +84,9 @@ def test_the_job_as_airflow_starts_it(tmp_path):
     ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ, capture_output=True, text=True, check=True)
     said = json.loads(ended.stdout.splitlines()[-1])
     assert said == {"shards": [0], "users": 5, "users_changed": 5}
-    assert read_manifest(load_profile(file), shop.RUN_DATE, "r1").users == 5
+    profile = load_profile(file)
+    assert read_manifest(profile, shop.RUN_DATE, "r1").users == 5
+    assert not any(path.is_file() for path in Path(profile.work(shop.RUN_DATE), "scratch").rglob("*"))
 
 
 ITEMS = [{"item": name, "title": name.upper()} for name in "abcdef"]
