@@ -17,6 +17,8 @@ from jobs.prompts import prompt_digest
 from jobs.storage import read_rows
 
 WEIGHT = "weight"  # the metric
+RULES = {"new_items", "sentence_model", "most_per_tag", "most_per_creator"}
+LISTS = {"scored", "candidates", "list_length", "history_length"} | RULES  # settings of a night that a weight holds for
 PROMPTS = {"likelihood": ("next", "prior"), "labels": ("pick",)}  # of each way of scoring
 
 
@@ -34,10 +36,10 @@ class Fusion(BaseModel):
 
 
 def conditions(profile: Profile, scorer: str, model: str | None) -> dict[str, Any]:
-    """What a weight holds for; `model` is the digest of the weights, None where it is not known."""
-    night = profile.night
-    told = {"model": model, "prompts": {name: prompt_digest(name) for name in PROMPTS[scorer]}, "scored": night.scored}
-    return told | {"candidates": night.candidates} | ({"permutations": night.permutations} if scorer == "labels" else {})
+    """What a weight holds for; `model` is the digest of the weights, None where only its name is known."""
+    night = profile.night.model_dump(include=LISTS | ({"permutations"} if scorer == "labels" else set()))
+    prompts = {name: prompt_digest(name) for name in PROMPTS[scorer]}
+    return {"model": model or profile.model.identity, "prompts": prompts} | night
 
 
 def decide(profile: Profile, until: date, model: str | None) -> Fusion:

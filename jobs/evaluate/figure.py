@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-METRICS = ("ndcg@10", "recall@10", "mrr@10", "ndcg@20", "recall@20")
+METRICS = ("ndcg@10", "recall@10", "mrr@10", "ndcg@20", "recall@20", "mrr@20")
 
 
 def draw(rows: list[dict[str, Any]], file: Path) -> None:
@@ -16,7 +16,8 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "nocturne"  # the same figures are the same file
     import matplotlib.pyplot as plt
 
-    shown = [row for row in rows if row["segment"] == "all" and row["against"] is None and row["low"] is not None]
+    drawn = [row for row in rows if row["segment"] == "all" and row["metric"] in METRICS]
+    shown = [row for row in drawn if row["against"] is None and row["low"] is not None]
     splits = list(dict.fromkeys(row["split"] for row in shown))
     methods = list(dict.fromkeys(row["method"] for row in shown))[::-1]
     figure, panels = plt.subplots(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import sqrt
@@ -79,43 +79,51 @@ def chosen(
     """Places of an order, from 0, those of the list first; `tags`, `creators` and `by_content` are those of the items.
 
     Items that would be more than `night.most_per_tag` of the list with one tag, or `night.most_per_creator` with one creator,
-    are put behind the others. Then the first `night.new_places` of those that content brought are in the list in any case.
+    are put behind the others. `night.new_places` of the list are for the first that content brought and that keep to this.
     """
     most = {"tag": night.most_per_tag, "creator": night.most_per_creator}
     labels = [{*product(["tag"], own), *product(["creator"], makers)} for own, makers in zip(tags, creators, strict=True)]
-    order = varied(labels, night.list_length, most)
-    kept = [place for place in order if by_content[place]][: night.new_places]
-    others = [place for place in order if place not in kept]
-    first = {*kept, *others[: night.list_length - len(kept)]}
-    return [place for place in order if place in first] + [place for place in order if place not in first]
+    had: Counter[Label] = Counter()
+    first = fitting(range(len(labels)), labels, night.list_length - night.new_places, most, had)
+    new = [place for place, brought in enumerate(by_content) if brought]
+    wanted = night.new_places - sum(by_content[place] for place in first)
+    first += fitting([place for place in new if place not in first], labels, wanted, most, had)
+    left = [place for place in range(len(labels)) if place not in first]
+    first += fitting(left, labels, night.list_length - len(first), most, had)
+    return sorted(first) + [place for place in left if place not in first]
 
 
-def varied(labels: Sequence[Collection[Label]], length: int, most: Mapping[str, int | None]) -> list[int]:
-    """An order's places, those put behind whose items would be too many of the first `length` with one label.
+def fitting(
+    places: Iterable[int],
+    labels: Sequence[Collection[Label]],
+    length: int,
+    most: Mapping[str, int | None],
+    had: Counter[Label],
+) -> list[int]:
+    """The first `length` of some places whose items are not too many with one label; counts them into `had`.
 
     `labels` are those of each item, none twice; `most` says by kind how many are not too many, None any number.
     """
-    had: Counter[Label] = Counter()
     first: list[int] = []
-    for place, own in enumerate(labels):
-        if len(first) < length and all(had[kind, name] < (most[kind] or length) for kind, name in own):
-            had.update(own)
+    for place in places:
+        if len(first) < length and all(had[each] < (most[each[0]] or len(labels)) for each in labels[place]):
+            had.update(labels[place])
             first.append(place)
-    return first + [place for place in range(len(labels)) if place not in first]
+    return first
 
 
 def may_change(candidates: Sequence[Candidate], scored: int, weight: float, group: str) -> bool:
     """Whether any scores of the first `scored` candidates could put the list in another order.
 
     Of n standardized values the largest is at most sqrt(2 n) above the smallest, and the mean, where unscored ones stand,
-    is between them: neighbours further apart than weight * sqrt(2 n) stay as they are.
+    is between them: neighbours further apart than weight * sqrt(2 n) stay as they are, and so do those that are both unscored.
     """
     n = min(scored, len(candidates))
     if weight <= 0 or group == "holdout" or n < 2:
         return False
     reach = weight * sqrt(2 * n)
-    places = sorted(standardized({each.item_id: each.retrieval_score for each in candidates}).values())
-    return any(above - below <= reach for below, above in pairwise(places))
+    places = sorted(standardized({each.item_id: each.retrieval_score for each in candidates}).values(), reverse=True)
+    return any(above - below <= reach for above, below in pairwise(places[: n + 1]))
 
 
 def standardized(scores: dict[str, float]) -> dict[str, float]:

@@ -58,20 +58,22 @@ def _pairs(batches: Iterable[pa.RecordBatch], blocks: int, size: int) -> Iterato
         users = np.cumsum(piece["first"])
         numbers, first, items = np.unique(piece["number"].to_numpy(), return_index=True, return_inverse=True)
         n, asked = (piece[name].to_numpy()[first] for name in ("n", "asked"))
-        near = []
+        pairs = []
         for gap in range(1, WINDOW + 1):
             both = np.flatnonzero((users[:-gap] == users[gap:]) & (items[:-gap] != items[gap:]))
-            near.append((np.full(len(both), decay[gap]), items[both], items[both + gap]))
-        amounts, here, there = map(np.concatenate, zip(*near, strict=True))
+            pairs.append((np.full(len(both), decay[gap]), items[both], items[both + gap]))
+        amounts, here, there = map(np.concatenate, zip(*pairs, strict=True))
         one_way = csr_matrix((amounts, (here, there)), shape=(len(numbers), len(numbers)))
         together = one_way + one_way.T
-        for block in range(blocks):
-            ours = np.flatnonzero(asked & (numbers % blocks == block))
-            part = together[ours]
-            a, b = np.repeat(ours, np.diff(part.indptr)), part.indices
+        ours = np.flatnonzero(asked)
+        ours = ours[np.argsort(numbers[ours] % blocks, kind="stable")]
+        for part in np.split(ours, starts(numbers[ours] % blocks)[1:]) if len(ours) else []:
+            near = together[part]
+            a, b = np.repeat(part, np.diff(near.indptr)), near.indices
             rows = np.empty(len(a), PAIR)
-            rows["a"], rows["b"], rows["n_a"], rows["n_b"], rows["together"] = numbers[a], numbers[b], n[a], n[b], part.data
-            yield pa.RecordBatch.from_pydict({"block": np.array([block], np.int32), "pairs": [rows.tobytes()]})
+            rows["a"], rows["b"], rows["n_a"], rows["n_b"], rows["together"] = numbers[a], numbers[b], n[a], n[b], near.data
+            block = np.array([numbers[part[0]] % blocks], np.int32)
+            yield pa.RecordBatch.from_pydict({"block": block, "pairs": [rows.tobytes()]})
 
 
 def _heaviest(block: pa.Table) -> pa.Table:

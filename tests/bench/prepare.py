@@ -1,9 +1,9 @@
 """Prepare by the size of the log, stage by stage, beside DuckDB on the same histories and the same co-occurrence.
 
 Logs have the skew of real ones: events a user are log-normal (mean 50, sigma 1.2), items Zipf (exponent 1), an item for every
-hundred events. Each stage runs in a process of its own: seconds without the start of the JVM, the peak of memory of the process
-and its children. `exponent` is that of seconds by events between a size and the one before it. Both ways must give the same
-number of neighbours with the same sum of weights.
+hundred events, each with one of 20 tags and three words. Each stage runs in a process of its own: seconds without the start of
+the JVM, the peak of memory of the process and its children. `exponent` is that of seconds by events between a size and the one
+before it. What Spark and DuckDB found is compared.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from jobs.home import home
 
 MEMORY_GB = 12  # of the machine that is meant; Spark's heap is two thirds of it
-EACH, SIGMA, PER_ITEM = 50, 1.2, 100
+EACH, SIGMA, PER_ITEM, TAGS = 50, 1.2, 100, 20
 RUN_DATE = "2024-06-01"
 
 
@@ -42,17 +42,20 @@ def main() -> None:
     for events in arguments.events:
         with tempfile.TemporaryDirectory() as folder:
             write(events, Path(folder))
+            found: dict[str, str] = {}
             for stage in arguments.stages:
                 told = measured(stage, folder)
                 if failed := told.get("failed"):
                     print(f"{stage:24}{events:12,}{'-':>9}{'-':>10}{told['peak']:10.0f}  {failed}", flush=True)
                     continue
+                beside = found.get(stage.removesuffix(", DuckDB"), told["found"])
+                found[stage] = told["found"] if beside == told["found"] else f"{told['found']}: NOT THE SAME"
                 seconds, grown = told["seconds"], "-"
                 if stage in before:
                     n, took = before[stage]
                     grown = f"{math.log(seconds / took) / math.log(events / n):.2f}"
                 before[stage] = events, seconds
-                print(f"{stage:24}{events:12,}{seconds:9.1f}{grown:>10}{told['peak']:10.0f}  {told['found']}", flush=True)
+                print(f"{stage:24}{events:12,}{seconds:9.1f}{grown:>10}{told['peak']:10.0f}  {found[stage]}", flush=True)
 
 
 def write(events: int, folder: Path) -> None:
@@ -72,10 +75,13 @@ def write(events: int, folder: Path) -> None:
     time_s = draw.integers(1_600_000_000, 1_717_000_000, events)
     log = {"event": np.arange(events).astype(str), "user": user.astype(str), "item": item.astype(str), "time": time_s}
     pq.write_table(pa.table(log), folder / "events.parquet", row_group_size=1 << 20)
-    names = np.arange(items).astype(str)
-    pq.write_table(pa.table({"item": names, "title": np.char.add("Item ", names)}), folder / "items.parquet")
+    names, tags = np.arange(items).astype(str), draw.integers(TAGS, size=items).astype(str)
+    words = [np.char.add("w", draw.zipf(1.3, items).clip(max=items).astype(str)) for _ in range(3)]
+    titles = np.char.add(np.char.add(words[0], np.char.add(" ", words[1])), np.char.add(" ", words[2]))
+    pq.write_table(pa.table({"item": names, "title": titles, "genre": tags}), folder / "items.parquet")
     write_profile(
-        folder, {"format": "parquet", "time_unit": "s", "id": "event"}, {"format": "parquet"},
+        folder, {"format": "parquet", "time_unit": "s", "id": "event"},
+        {"format": "parquet", "tags": "genre", "tags_separator": "|"},
         runtime={"spark_conf": {"spark.driver.memory": f"{MEMORY_GB * 2 // 3}g", "spark.sql.shuffle.partitions": "16"}},
     )  # fmt: skip
 
@@ -178,8 +184,8 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
     return time.perf_counter() - start, told
 
 
-# What `histories.HISTORY` has of a log without it.
-UNMAPPED = """[]::VARCHAR[] AS tags, NULL::INTEGER AS year, NULL::VARCHAR AS text, NULL::DOUBLE AS value, NULL::VARCHAR AS type,
+# The columns of `histories.HISTORY` that the files do not have as such.
+UNMAPPED = """[genre] AS tags, NULL::INTEGER AS year, NULL::VARCHAR AS text, NULL::DOUBLE AS value, NULL::VARCHAR AS type,
     true AS positive, false AS negative"""
 PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY moment DESC, event DESC) AS place FROM log"
 EVENT = "moment, event, item, title, tags, year, text, value, type, positive, negative"

@@ -6,18 +6,22 @@ from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.sparse import csr_matrix
 
 from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.evaluate import __main__ as module
 from jobs.evaluate import weigh
 from jobs.evaluate.__main__ import BY_SCORE, OURS, Evaluation
-from jobs.evaluate.baselines import METHODS
+from jobs.evaluate.baselines import METHODS, Arrays
 from jobs.fusion import WEIGHT, decide
+from jobs.profile import Night
 from jobs.progress import Progress
 from jobs.storage import parquet, read_rows
 from tests.data.inputs import profile, write_lines
@@ -79,6 +83,22 @@ def test_segments_add_up(figures):
         return rows[0]["n_users"] if rows else 0
 
     assert n("cold") + n("light") + n("heavy") == n("all") == 40
+
+
+def test_segments_by_hand():
+    """Four items that 1, 5, 4 and 9 users had; users who had 0, 1, 2 and 4 of them, and who are judged by one each."""
+    own = csr_matrix(np.array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]))
+    had = csr_matrix(np.array([[1] * n + [0] * (9 - n) for n in (1, 5, 4, 9)]).T)
+    fold = Arrays(learned=had, own=own, target=np.array([0, 1, 2, 3]), again=False)
+    told = SimpleNamespace(profile=SimpleNamespace(night=Night(cold_events=1)))
+    found = {name: members.tolist() for name, members in Evaluation._segments(told, [fold]).items()}
+    assert found == {
+        "all": [True, True, True, True],
+        "cold": [True, False, False, False],
+        "light": [False, True, False, False],  # fewer than the median of 1.5
+        "heavy": [False, False, True, True],
+        "new_items": [True, False, True, False],
+    }
 
 
 def test_the_job_writes_the_table_once(spark, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.generate.context import Contribution
-from jobs.generate.ranking import Label, ordered, rank, standardized, varied
+from jobs.generate.ranking import Label, chosen, fitting, ordered, rank, standardized
 from jobs.profile import Night
 from tests.generate.rows import candidate, user
 
@@ -127,15 +127,12 @@ MOST = st.fixed_dictionaries(dict.fromkeys(["tag", "creator"], st.integers(1, 3)
 def test_the_rules_lose_nobody_and_are_kept_as_far_as_they_can_be(
     labels: list[set[Label]], length: int, most: dict[str, int | None]
 ) -> None:
-    found = varied(labels, length, most)
-    assert sorted(found) == list(range(len(labels)))
-    fitting = 0
-    while fitting < min(length, len(found)) and within(labels, found[: fitting + 1], most):
-        fitting += 1
-    left = found[fitting:] if fitting < length else []
-    assert not any(within(labels, [*found[:fitting], place], most) for place in left)
+    found = fitting(range(len(labels)), labels, length, most, Counter())
+    assert found == sorted(set(found)) and len(found) <= length and within(labels, found, most)
+    left = [place for place in range(len(labels)) if place not in found] if len(found) < length else []
+    assert not any(within(labels, [*found, place], most) for place in left)
     if set(most.values()) == {None}:
-        assert found == sorted(found)
+        assert found == list(range(min(length, len(labels))))
 
 
 def within(labels: list[set[Label]], places: list[int], most: dict[str, int | None]) -> bool:
@@ -146,3 +143,18 @@ def within(labels: list[set[Label]], places: list[int], most: dict[str, int | No
 def test_the_order_goes_on_after_the_list() -> None:
     whole = ordered(USER.candidates, {}, "treatment", Night(list_length=1))
     assert [(each.rank, each.item.item_id) for each in whole] == [(1, "new1"), (2, "new2"), (3, "new3")]
+
+
+@pytest.mark.parametrize(
+    ("tags", "by_content", "order"),
+    [
+        (["t", "", "t"], [False, False, True], [0, 1, 2]),  # the new one would be a second t
+        (["t", "", "u"], [False, False, True], [0, 2, 1]),
+        (["t", "", "t", "u"], [False, False, True, True], [0, 3, 1, 2]),  # the first new one that keeps to the rule
+        (["", "t", "t"], [False, True, True], [0, 1, 2]),
+        (["t", "t", "t"], [False, False, True], [0, 1, 2]),  # there are no others
+    ],
+)
+def test_the_kept_place_keeps_to_the_rule(tags: list[str], by_content: list[bool], order: list[int]) -> None:
+    night = Night(list_length=2, most_per_tag=1, new_items=1)
+    assert chosen([[each] if each else [] for each in tags], [[]] * len(tags), by_content, night) == order

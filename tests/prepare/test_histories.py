@@ -1,6 +1,7 @@
 """Histories: the last events in order, and a hash that changes with what the user did and with nothing else."""
 
 from datetime import datetime
+from random import Random
 
 import pytest
 
@@ -94,6 +95,19 @@ def test_whose_hash_changes(spark, log, catalogue, settings, whose):
     before = hashes(spark, events(spark, *LOG), items(spark, *ITEMS))
     after = hashes(spark, events(spark, *log), items(spark, *catalogue), settings)
     assert {user for user in before | after if before.get(user) != after.get(user)} == whose
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_event_of_one_user_changes_no_other_history(spark, seed):
+    draw = Random(seed)
+
+    def event(user: str) -> tuple:
+        return user, draw.choice("abc"), draw.choice([1, 3, 5, None]), draw.randint(0, 30)
+
+    log = [event(draw.choice("uvw")) for _ in range(draw.randint(1, 30))]
+    before, after = (histories(spark, events(spark, *rows), items(spark, *ITEMS)) for rows in (log, [*log, event("u")]))
+    assert before.pop("u", None) != after.pop("u")
+    assert before == after
 
 
 def test_an_event_beyond_the_history_changes_the_hash(spark):

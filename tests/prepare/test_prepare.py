@@ -104,7 +104,7 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 @given(records=st.lists(RECORDS, max_size=25), log=st.sampled_from([{"id": "id"}, {}]))
 def test_nothing_of_a_later_day_changes_a_night(spark, tmp_path_factory, records, log):
     always = {"user": "u", "item": "a", "time": DAYS[0], "value": 5, "id": "always"}
