@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SUMMANDS = 3_000_000  # that a worker has at a time, at most: some 150 bytes each
+SUMMANDS = 3_000_000  # that a worker has at a time, seldom twice as many: some 150 bytes each
 WIDE = 300  # which a row seldom has more of
 BILLIONTHS = 1e9  # amounts are added as whole ones: the same in whatever order they come
 SOURCES = pa.array(["alike", "content", "cooccurrence", "popularity"])

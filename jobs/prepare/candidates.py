@@ -56,20 +56,23 @@ def candidates(
         events = everyone.join(numbers, "item_id", how="inner").select("user_id", "number", "time", "event_id")
         events = stack.enter_context(kept(events))
         query = queries(histories).join(numbers, "item_id", how="inner")
-        wanted = query.select("number").distinct()
         like = likeness(catalogue, events, night.sentence_folder) if night.new_items else None
-        if like is None:
-            near = neighbours(events, wanted)
-        else:
-            like = stack.enter_context(kept(like))
-            resembled = like.join(wanted, "number", how="left_semi").select(F.col("like").alias("number"))
-            near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct())))
-            near = near.unionByName(stand_ins(near, like))
+        near = reached(events, query.select("number").distinct(), like, stack)
         theirs = own.join(histories.select("user_id"), "user_id", how="left_semi").join(numbers, "item_id", how="inner")
         had = consumed(theirs, histories, night, run_date)
         add = partial(best, shelf=popular(events, night), most=night.candidates, new_places=night.new_places)
         rows = retrieved(query, near).unionByName(had).repartition("user_id").sortWithinPartitions("user_id", F.desc("first"))
         yield described(rows.mapInArrow(add, BEST), catalogue)
+
+
+def reached(events: DataFrame, wanted: DataFrame, like: DataFrame | None, stack: ExitStack) -> DataFrame:
+    """What the items `wanted` lead to: `cooccurrence.neighbours` and what `content` adds to them; kept in `stack`."""
+    if like is None:
+        return neighbours(events, wanted)
+    like = stack.enter_context(kept(like))
+    resembled = like.join(wanted, "number", how="left_semi").select(F.col("like").alias("number"))
+    near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct())))
+    return near.unionByName(stand_ins(near, like))
 
 
 def queries(histories: DataFrame) -> DataFrame:
