@@ -27,9 +27,9 @@ def write_trials(part: str, targets: DataFrame, histories: DataFrame, best: Data
     theirs = histories.join(reached.select("user_id"), "user_id", how="left_semi")
     none = theirs.select("user_id", F.array().alias("facts"), F.array().alias("known"))
     rows = assemble(theirs, none, reached.select("user_id", "candidates"), 1).withColumn("shard", shard.cast("int"))
-    made = keep(contract("contexts").conform(rows, without=("shard",)))
-    n = made.count()
+    n = reached.count()
     if n:
+        made = contract("contexts").conform(rows, without=("shard",))
         made.coalesce(1).sortWithinPartitions("user_id").write.mode("overwrite").parquet(
             f"{work}/contexts/shard={PARTS.index(part)}"
         )

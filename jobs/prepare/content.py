@@ -128,10 +128,10 @@ def _most_alike(block: pd.DataFrame) -> pd.DataFrame:
     b, j = block[block["new"]], block[~block["new"]]
     (b_numbers, b_years, b_vectors), (j_numbers, j_years, j_vectors) = _matrix(b), _matrix(j)
     nearness = np.nan_to_num(0.5 ** (np.abs(b_years[:, None] - j_years) / YEARS_HALF), nan=1.0)
-    cosines = (b_vectors[:, :PLACES] @ j_vectors[:, :PLACES].T).toarray()
+    cosines, kinds = (b_vectors[:, :PLACES] @ j_vectors[:, :PLACES].T).toarray(), 2
     if b_vectors.indices.max(initial=0) >= PLACES:
-        cosines = (cosines + np.maximum(_dense(b_vectors) @ _dense(j_vectors).T, 0)) * 2 / 3
-    alike = np.round(cosines / 2 * nearness, 6)
+        cosines, kinds = cosines + np.maximum(_dense(b_vectors) @ _dense(j_vectors).T, 0), 3
+    alike = np.round(cosines / kinds * nearness, 6)
     width = alike.shape[1]
     order = np.arange(width) - np.rint(alike * 1e6).astype(np.int64) * width  # by number among equals
     most = np.argpartition(order, min(LIKE, width) - 1, axis=1)[:, :LIKE]
@@ -141,7 +141,7 @@ def _most_alike(block: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matrix(block: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, csr_matrix]:
-    """Numbers of a block's items in their order, their years, their vectors (items, PLACES)."""
+    """Numbers of a block's items in their order, their years, their vectors (items, PLACES + DIMENSIONS)."""
     numbers, first, rows = np.unique(block["number"].to_numpy(), return_index=True, return_inverse=True)
     places, weights = (np.concatenate([[], *block[name]]) for name in ("places", "weights"))
     cells = np.repeat(rows, block["places"].map(len)), places.astype(int)

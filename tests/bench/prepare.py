@@ -39,6 +39,7 @@ def main() -> None:
         return
     print(f"{'stage':24}{'events':>12}{'seconds':>9}{'exponent':>10}{'peak MiB':>10}  found")
     before: dict[str, tuple[int, float]] = {}
+    wrong: list[str] = []
     for events in arguments.events:
         with tempfile.TemporaryDirectory() as folder:
             write(events, Path(folder))
@@ -47,15 +48,20 @@ def main() -> None:
                 told = measured(stage, folder)
                 if failed := told.get("failed"):
                     print(f"{stage:24}{events:12,}{'-':>9}{'-':>10}{told['peak']:10.0f}  {failed}", flush=True)
+                    wrong.append(f"{stage} of {events} events {failed}")
                     continue
                 beside = found.get(stage.removesuffix(", DuckDB"), told["found"])
-                found[stage] = told["found"] if beside == told["found"] else f"{told['found']}: NOT THE SAME"
+                found[stage] = told["found"]
+                if beside != told["found"]:
+                    wrong.append(f"{stage} of {events} events is not the same as Spark's")
                 seconds, grown = told["seconds"], "-"
                 if stage in before:
                     n, took = before[stage]
                     grown = f"{math.log(seconds / took) / math.log(events / n):.2f}"
                 before[stage] = events, seconds
                 print(f"{stage:24}{events:12,}{seconds:9.1f}{grown:>10}{told['peak']:10.0f}  {found[stage]}", flush=True)
+    if wrong:
+        raise SystemExit("bench: " + "; ".join(wrong))
 
 
 def write(events: int, folder: Path) -> None:

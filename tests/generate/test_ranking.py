@@ -135,6 +135,19 @@ def test_the_rules_lose_nobody_and_are_kept_as_far_as_they_can_be(
         assert found == list(range(min(length, len(labels))))
 
 
+NAMES = st.lists(st.sampled_from("pqr"), max_size=2)
+RULES = st.fixed_dictionaries(dict.fromkeys(["most_per_tag", "most_per_creator"], st.integers(1, 3) | st.none()))
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, st.booleans()), max_size=8), st.integers(1, 8), st.integers(0, 3), RULES)
+def test_a_list_and_what_follows_it_lose_nobody(
+    made: list[tuple[list[str], list[str], bool]], length: int, new_items: int, rules: dict[str, int | None]
+) -> None:
+    tags, creators, by_content = ([row[part] for row in made] for part in range(3))
+    found = chosen(tags, creators, by_content, Night(list_length=length, new_items=new_items, **rules))
+    assert sorted(found) == list(range(len(made)))
+
+
 def within(labels: list[set[Label]], places: list[int], most: dict[str, int | None]) -> bool:
     counts = Counter(label for place in places for label in labels[place])
     return all(n <= (most[kind] or n) for (kind, _), n in counts.items())
