@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from jobs.evaluate.baselines import LENGTH, Arrays
 from jobs.evaluate.splits import Fold
 from jobs.generate.ranking import chosen
+from jobs.prepare.blend import BLEND, Blend
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import user_histories
 from jobs.profile import Night
@@ -34,15 +35,19 @@ def arrays(fold: Fold, catalogue: pd.Index, night: Night) -> Arrays:
 
 
 @contextmanager
-def retrieved(fold: Fold, items: DataFrame, night: Night, run_date: str) -> Iterator[tuple[DataFrame, DataFrame]]:
+def retrieved(
+    fold: Fold, items: DataFrame, night: Night, run_date: str, blend: Blend = BLEND
+) -> Iterator[tuple[DataFrame, DataFrame]]:
     """Histories and candidates of the judged users, made by the night's own code; what they had does not come again."""
     rule = night.model_copy(update={"repeat": "always" if night.repeat == "always" else "never"})
     made = user_histories(fold.own, fold.targets.select("user_id"), night, "evaluation")
-    with kept(made) as histories, candidates(histories, fold.own, fold.events, items, rule, run_date) as best:
+    with kept(made) as histories, candidates(histories, fold.own, fold.events, items, rule, run_date, blend) as best:
         yield histories, best
 
 
-def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str) -> tuple[np.ndarray, np.ndarray]:
+def ours(
+    fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_date: str, blend: Blend = BLEND
+) -> tuple[np.ndarray, np.ndarray]:
     """Our lists, and those of the same candidates without places kept for new ones (`night.new_places`).
 
     Each is (judged users, LENGTH) item numbers, -1 after a list's end; users as in `arrays`. The first `night.list_length` are
@@ -57,7 +62,7 @@ def ours(fold: Fold, items: DataFrame, catalogue: pd.Index, night: Night, run_da
     rule = night.model_copy(update={"list_length": min(night.list_length, LENGTH)})
     rules = rule, rule.model_copy(update={"new_items": 0})
     lists = np.full((2, len(users), LENGTH), -1)
-    with retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date) as (_, best):
+    with retrieved(fold, items, night.model_copy(update={"candidates": LENGTH}), run_date, blend) as (_, best):
         rows = table(best.select("user_id", found.alias("found")))
     for user, each in rows.itertuples(index=False):
         tags, creators, new = ([item[name] for item in each] for name in ("tags", "creators", "new"))

@@ -1,18 +1,13 @@
 """Items worth ranking for each user, each with what brought it and how much.
 
-    s(u, b) = sum over the last QUERY events e of u of r(e) * w(item(e), b)    w of `cooccurrence` and `content`
-            + POPULAR * p(b)                                                     p of `popular`
-    r(e)    = 0.5 ^ (place(e) / HALF_LIFE) + TAIL * 0.5 ^ (place(e) / TAIL_HALF_LIFE), place 0 the latest; DISLIKED of that for
-              a negative event
+    s(u, b) = sum over the last `query` events e of u of r(e) * w(item(e), b)    w of `cooccurrence` and `content`
+            + popular * p(b)                                                       p of `popular`
+    r(e)    = 0.5 ^ (place(e) / half_life) + tail * 0.5 ^ (place(e) / tail_half_life), place 0 the latest; `disliked` of that
+              for a negative event
 
-TAIL is for what a user liked before the last few events. These numbers and the exponents of `cooccurrence` were chosen on
-validation events of MovieLens, for the sum of ndcg@10 in both splits of `evaluate`, each the mean of eight orders of events of
-a second: .0455 (temporal) and .0883 (leave-one-out), for .0404 and .0870 with QUERY 10, TAIL 0, POPULAR .03 and exponents .5
-and .2; on test events that is +.0012 (-.0023 to +.0045) and -.0029 (-.0067 to +.0009).
-
-An event counts for the first NEIGHBOURS * r(e) neighbours of its item only: what an old event says of a far one is less than
-anything that a list would show. A negative event tells what goes with what all the same; no text names it. Every summand of
-an item's score is one of its `contributions`: they add up to it.
+with the numbers of a `Blend`. An event counts for the first neighbours * r(e) neighbours of its item only: what an old event
+says of a far one is less than anything that a list would show. Every summand of an item's score is one of its `contributions`:
+they add up to it.
 
 The best `night.new_places` of those that content brought are kept whatever their score; the others by score. All stand in the
 order of their scores, so that those kept are as a rule the last; `generate.ranking` keeps them their places in the list too.
@@ -29,20 +24,22 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.prepare.best import BEST, BILLIONTHS, Shelf, best
+from jobs.prepare.blend import BLEND, Blend
 from jobs.prepare.content import likeness, stand_ins
-from jobs.prepare.cooccurrence import NEIGHBOURS, neighbours
+from jobs.prepare.cooccurrence import neighbours
 from jobs.profile import Night
 from jobs.spark import kept
-
-QUERY, HALF_LIFE = 30, 2.0
-TAIL, TAIL_HALF_LIFE = 0.05, 20.0
-DISLIKED = 0.5
-POPULAR, POPULAR_HALF_LIFE_DAYS = 0.1, 180.0
 
 
 @contextmanager
 def candidates(
-    histories: DataFrame, own: DataFrame, everyone: DataFrame, items: DataFrame, night: Night, run_date: str
+    histories: DataFrame,
+    own: DataFrame,
+    everyone: DataFrame,
+    items: DataFrame,
+    night: Night,
+    run_date: str,
+    blend: Blend = BLEND,
 ) -> Iterator[DataFrame]:
     """user_id and `candidates`, best first: at most `night.candidates` a user.
 
@@ -55,42 +52,49 @@ def candidates(
         numbers = catalogue.select("item_id", "number")
         events = everyone.join(numbers, "item_id", how="inner").select("user_id", "number", "time", "event_id")
         events = stack.enter_context(kept(events))
-        query = queries(histories).join(numbers, "item_id", how="inner")
-        like = likeness(catalogue, events, night.sentence_folder) if night.new_items else None
-        near = reached(events, query.select("number").distinct(), like, stack)
+        query = queries(histories, blend).join(numbers, "item_id", how="inner")
+        like = likeness(catalogue, events, night.sentence_folder, blend) if night.new_items else None
+        near = reached(events, query.select("number").distinct(), like, blend, stack)
         theirs = own.join(histories.select("user_id"), "user_id", how="left_semi").join(numbers, "item_id", how="inner")
         had = consumed(theirs, histories, night, run_date)
-        add = partial(best, shelf=popular(events, night), most=night.candidates, new_places=night.new_places)
-        rows = retrieved(query, near).unionByName(had).repartition("user_id").sortWithinPartitions("user_id", F.desc("first"))
+        add = partial(
+            best, shelf=popular(events, 3 * night.candidates, blend), most=night.candidates, new_places=night.new_places
+        )
+        rows = (
+            retrieved(query, near, blend.neighbours)
+            .unionByName(had)
+            .repartition("user_id")
+            .sortWithinPartitions("user_id", F.desc("first"))
+        )
         yield described(rows.mapInArrow(add, BEST), catalogue)
 
 
-def reached(events: DataFrame, wanted: DataFrame, like: DataFrame | None, stack: ExitStack) -> DataFrame:
+def reached(events: DataFrame, wanted: DataFrame, like: DataFrame | None, blend: Blend, stack: ExitStack) -> DataFrame:
     """What the items `wanted` lead to: `cooccurrence.neighbours` and what `content` adds to them; kept in `stack`."""
     if like is None:
-        return neighbours(events, wanted)
+        return neighbours(events, wanted, blend)
     like = stack.enter_context(kept(like))
     resembled = like.join(wanted, "number", how="left_semi").select(F.col("like").alias("number"))
-    near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct())))
-    return near.unionByName(stand_ins(near, like))
+    near = stack.enter_context(kept(neighbours(events, wanted.unionByName(resembled).distinct(), blend)))
+    return near.unionByName(stand_ins(near, like, blend))
 
 
-def queries(histories: DataFrame) -> DataFrame:
+def queries(histories: DataFrame, blend: Blend) -> DataFrame:
     """user_id, event_id, item_id, recency: the latest events of each user that may lead somewhere."""
-    events = histories.select("user_id", F.posexplode(F.reverse("history")).alias("place", "event"))
-    recency = F.pow(0.5, F.col("place") / HALF_LIFE) + TAIL * F.pow(0.5, F.col("place") / TAIL_HALF_LIFE)
-    return events.where(F.col("place") < QUERY).select(
+    events, place = histories.select("user_id", F.posexplode(F.reverse("history")).alias("place", "event")), F.col("place")
+    recency = F.pow(0.5, place / blend.half_life) + blend.tail * F.pow(0.5, place / blend.tail_half_life)
+    return events.where(place < blend.query).select(
         "user_id",
         F.col("event.event_id").alias("event_id"),
         F.col("event.item_id").alias("item_id"),
-        (recency * F.when(F.col("event.negative"), DISLIKED).otherwise(1.0)).alias("recency"),
+        (recency * F.when(F.col("event.negative"), blend.disliked).otherwise(1.0)).alias("recency"),
     )
 
 
-def retrieved(query: DataFrame, near: DataFrame) -> DataFrame:
+def retrieved(query: DataFrame, near: DataFrame, most: int) -> DataFrame:
     """user_id, first (false), event_id, recency, source, numbers, weights: what each of a user's latest events leads to."""
     pairs = query.join(near, "number", how="inner")
-    reach = F.floor(NEIGHBOURS * F.col("recency")).cast("int")
+    reach = F.floor(most * F.col("recency")).cast("int")
     return pairs.select(
         "user_id",
         F.lit(False).alias("first"),
@@ -124,19 +128,18 @@ def consumed(theirs: DataFrame, histories: DataFrame, night: Night, run_date: st
     )
 
 
-def popular(events: DataFrame, night: Night) -> Shelf:
-    """What has most events lately: POPULAR for the first, less for the others.
+def popular(events: DataFrame, most: int, blend: Blend) -> Shelf:
+    """The `most` items that have most events lately: `popular` for the first, less for the others.
 
-    An event counts 0.5 ^ (its days before the newest one / POPULAR_HALF_LIFE_DAYS). So many items that some are left after
-    those the user had.
+    An event counts 0.5 ^ (its days before the newest one / popular_days).
     """
     newest = events.agg(F.max("time").alias("time")).first()
     assert newest
     days = F.datediff(F.lit(newest["time"]), "time")
-    lately = F.pow(F.lit(0.5), days / POPULAR_HALF_LIFE_DAYS).cast("decimal(28, 12)")  # whose sum has no order
+    lately = F.pow(F.lit(0.5), days / blend.popular_days).cast("decimal(28, 12)")  # whose sum has no order
     counts = events.groupBy("number").agg(F.sum(lately).cast("double").alias("lately"))
-    rows = counts.orderBy(F.desc("lately"), "number").take(3 * night.candidates)  # a number of the profile, not of users
-    amounts = np.array([POPULAR * row["lately"] / rows[0]["lately"] for row in rows])
+    rows = counts.orderBy(F.desc("lately"), "number").take(most)
+    amounts = np.array([blend.popular * row["lately"] / rows[0]["lately"] for row in rows])
     return Shelf(np.array([row["number"] for row in rows]), np.round(amounts * BILLIONTHS).astype(np.int64))
 
 

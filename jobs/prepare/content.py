@@ -2,12 +2,12 @@
 
 An item is a vector of its tags and one of the words of its title and text: each tag or word weighs ln(items / items that have
 it), each vector has length 1. With `night.sentence_model` there is a third, of what title, tags and text mean (`sentences`).
-The likeness of two items is the mean of the cosines, negative ones of a meaning as 0, times 0.5 ^ (years apart / YEARS_HALF)
-where both have a year. A new item b, one with fewer than NEW events, stands in for the LIKE others j it resembles most:
+The likeness of two items is the mean of the cosines, negative ones of a meaning as 0, times 0.5 ^ (years apart / years_half)
+where both have a year. A new item b, one with fewer than NEW events, stands in for the `like` others j it resembles most:
 
-    share(b, j) = likeness(b, j) / sum of those LIKE likenesses
-    w(a, b)     = sum over j of share(b, j) * w(a, j)             w of `cooccurrence`, of the first REACH neighbours of a
-    w(b, c)     = FROM_NEW * sum over j of share(b, j) * w(j, c)  of those of j
+    share(b, j) = likeness(b, j) / sum of those `like` likenesses
+    w(a, b)     = to_new * sum over j of share(b, j) * w(a, j)    w of `cooccurrence`, of the first `reach` neighbours of a
+    w(b, c)     = from_new * sum over j of share(b, j) * w(j, c)  of those of j
 
 The first brings a new item to users (source `content`), the second brings users who had it to others (`alike`); both are added
 to what co-occurrence itself says of a new item.
@@ -29,31 +29,31 @@ from pyspark.sql import DataFrame, GroupedData, Window
 from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
+from jobs.prepare.blend import BLEND, Blend
 from jobs.prepare.sentences import TEXT, meanings
 
 NEW = 5
-LIKE = 5
-REACH, STAND_INS = 30, 20  # STAND_INS are kept an item and source, the heaviest
-FROM_NEW = 0.5
-YEARS_HALF = 5.0
+STAND_INS = 20  # kept an item and source, the heaviest
 BLOCK = 2048
 PLACES = 2**20  # that tags and words are hashed to; what lies beyond is meaning
 DIMENSIONS = 1024  # of a meaning, at most
 
 
-def stand_ins(near: DataFrame, like: DataFrame) -> DataFrame:
+def stand_ins(near: DataFrame, like: DataFrame, blend: Blend) -> DataFrame:
     """What content adds to `near`, in its columns (`cooccurrence.neighbours`); `like` as of `likeness`.
 
     A new item is found by any item of `near`, and finds something where `near` has a row of what it resembles.
     """
-    firsts = F.slice(F.arrays_zip("neighbours", "weights"), 1, REACH)
+    firsts = F.slice(F.arrays_zip("neighbours", "weights"), 1, blend.reach)
     few = near.select("number", F.explode(firsts).alias("each")).select(
         F.col("number").alias("a"), F.col("each.neighbours").alias("b"), F.col("each.weights").alias("weight")
     )
     new, share = F.col("number"), F.col("share")
-    to_new = few.join(like, F.col("b") == F.col("like"), how="inner").select("a", new.alias("b"), share * F.col("weight"))
+    to_new = few.join(like, F.col("b") == F.col("like"), how="inner").select(
+        "a", new.alias("b"), blend.to_new * share * F.col("weight")
+    )
     from_new = few.join(like, F.col("a") == F.col("like"), how="inner").select(
-        new.alias("a"), "b", FROM_NEW * share * F.col("weight")
+        new.alias("a"), "b", blend.from_new * share * F.col("weight")
     )
     return _heaviest(to_new, "content").unionByName(_heaviest(from_new, "alike"))
 
@@ -69,8 +69,8 @@ def _heaviest(rows: DataFrame, source: str) -> DataFrame:
     return best.select("number", F.lit(source).alias("source"), F.col("best.b").alias("neighbours"), weights.alias("weights"))
 
 
-def likeness(catalogue: DataFrame, events: DataFrame, sentence_model: str | None) -> DataFrame | None:
-    """number (of a new item), like, share: the LIKE others that each new item resembles most; None where all or none are new.
+def likeness(catalogue: DataFrame, events: DataFrame, sentence_model: str | None, blend: Blend = BLEND) -> DataFrame | None:
+    """number (of a new item), like, share: the others that each new item resembles most; None where all or none are new.
 
     `catalogue` has items with their `number`, `events` a `number` each; `sentence_model` is the folder of one.
     """
@@ -84,10 +84,10 @@ def likeness(catalogue: DataFrame, events: DataFrame, sentence_model: str | None
         kinds = kinds.unionByName(_meanings(catalogue, sentence_model))
     vectors = judged.select("number", "new", F.col("year").cast("double").alias("year")).join(kinds, "number", how="inner")
     alike = _paired(vectors, {new: -(-n // BLOCK) for new, n in n_items.items()}).applyInPandas(
-        _most_alike, "number int, like int, alike double"
+        lambda block: _most_alike(block, blend), "number int, like int, alike double"
     )
     most = Window.partitionBy("number").orderBy(F.desc("alike"), "like")
-    kept = alike.withColumn("place", F.row_number().over(most)).where(F.col("place") <= LIKE)
+    kept = alike.withColumn("place", F.row_number().over(most)).where(F.col("place") <= blend.like)
     all_of_it = F.sum(F.col("alike").cast("decimal(28, 6)")).over(Window.partitionBy("number")).cast("double")
     return kept.select("number", "like", (F.col("alike") / all_of_it).alias("share"))
 
@@ -123,18 +123,18 @@ def _paired(vectors: DataFrame, blocks: dict[bool, int]) -> GroupedData:
     return pairs.groupBy(ends[0].alias("b"), ends[1].alias("j"))
 
 
-def _most_alike(block: pd.DataFrame) -> pd.DataFrame:
-    """number, like, alike: the LIKE others that each new item of `block` resembles most there, in millionths."""
+def _most_alike(block: pd.DataFrame, blend: Blend) -> pd.DataFrame:
+    """number, like, alike: the others that each new item of `block` resembles most there, in millionths."""
     b, j = block[block["new"]], block[~block["new"]]
     (b_numbers, b_years, b_vectors), (j_numbers, j_years, j_vectors) = _matrix(b), _matrix(j)
-    nearness = np.nan_to_num(0.5 ** (np.abs(b_years[:, None] - j_years) / YEARS_HALF), nan=1.0)
+    nearness = np.nan_to_num(0.5 ** (np.abs(b_years[:, None] - j_years) / blend.years_half), nan=1.0)
     cosines, kinds = (b_vectors[:, :PLACES] @ j_vectors[:, :PLACES].T).toarray(), 2
     if b_vectors.indices.max(initial=0) >= PLACES:
         cosines, kinds = cosines + np.maximum(_dense(b_vectors) @ _dense(j_vectors).T, 0), 3
     alike = np.round(cosines / kinds * nearness, 6)
     width = alike.shape[1]
     order = np.arange(width) - np.rint(alike * 1e6).astype(np.int64) * width  # by number among equals
-    most = np.argpartition(order, min(LIKE, width) - 1, axis=1)[:, :LIKE]
+    most = np.argpartition(order, min(blend.like, width) - 1, axis=1)[:, : blend.like]
     found = {"number": np.repeat(b_numbers, most.shape[1]), "like": j_numbers[most.ravel()]}
     rows = pd.DataFrame(found | {"alike": np.take_along_axis(alike, most, axis=1).ravel()})
     return rows[rows["alike"] > 0]

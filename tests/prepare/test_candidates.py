@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from jobs.prepare import candidates as module
 from jobs.prepare import cooccurrence
 from jobs.prepare.best import BEST, pieces
+from jobs.prepare.blend import BLEND, Blend
 from jobs.prepare.candidates import candidates
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
@@ -21,12 +22,12 @@ CATALOGUE = [(item, ["t"]) for item in "abcdefgh"]
 SMALL = [("u", "a"), ("u", "b"), ("v", "b"), ("v", "c"), ("v", "d"), ("w", "a"), ("w", "c"), ("cold", "h")]
 
 
-def found(spark, log, catalogue=CATALOGUE, **night) -> dict[str, list]:
+def found(spark, log, catalogue=CATALOGUE, blend=BLEND, **night) -> dict[str, list]:
     """A user's candidates."""
     rows, every, one = events(spark, *log), items(spark, *catalogue), Night(**({"list_length": 1} | night))
     described = describe(rows, every)
     histories = user_histories(described, rows.select("user_id").distinct(), one, "s")
-    with candidates(histories, described, described, every, one, RUN_DATE) as best:
+    with candidates(histories, described, described, every, one, RUN_DATE, blend) as best:
         return {row["user_id"]: row["candidates"] for row in best.collect()}
 
 
@@ -39,18 +40,16 @@ def reference(log) -> dict[str, dict[str, dict[str, float]]]:
     together: Counter = Counter()
     for history in theirs.values():
         for first, (a, *_) in enumerate(history):
-            for gap, (b, *_) in enumerate(history[first + 1 : first + 1 + cooccurrence.WINDOW], 1):
+            for gap, (b, *_) in enumerate(history[first + 1 : first + 1 + BLEND.window], 1):
                 if a != b:
-                    together[a, b] += cooccurrence.GAP_DECAY**gap
-                    together[b, a] += cooccurrence.GAP_DECAY**gap
+                    together[a, b] += BLEND.gap_decay**gap
+                    together[b, a] += BLEND.gap_decay**gap
     scores: dict = defaultdict(lambda: defaultdict(dict))
     for user, history in theirs.items():
-        for place, (item, negative, event) in enumerate(reversed(history[-module.QUERY :])):
-            recency = (0.5 ** (place / 2) + 0.05 * 0.5 ** (place / 20)) * (module.DISLIKED if negative else 1)
-            near = {
-                b: c / n[b] ** cooccurrence.POPULARITY / n[a] ** cooccurrence.OWN for (a, b), c in together.items() if a == item
-            }
-            for b in sorted(near, key=lambda b: (-near[b], b))[: int(cooccurrence.NEIGHBOURS * recency)]:
+        for place, (item, negative, event) in enumerate(reversed(history[-BLEND.query :])):
+            recency = (0.5 ** (place / 2) + 0.05 * 0.5 ** (place / 20)) * (BLEND.disliked if negative else 1)
+            near = {b: c / n[b] ** BLEND.popularity / n[a] ** BLEND.own for (a, b), c in together.items() if a == item}
+            for b in sorted(near, key=lambda b: (-near[b], b))[: int(BLEND.neighbours * recency)]:
                 scores[user][b][event] = recency * near[b]
     return scores
 
@@ -59,8 +58,8 @@ def lately(log) -> dict[str, float]:
     """item -> its part of a score for being popular; events of `log` are a day apart."""
     sums: dict[str, float] = defaultdict(float)
     for place, (_, item, *_) in enumerate(log):
-        sums[item] += 0.5 ** ((len(log) - 1 - place) / module.POPULAR_HALF_LIFE_DAYS)
-    return {item: module.POPULAR * each / max(sums.values()) for item, each in sums.items()}
+        sums[item] += 0.5 ** ((len(log) - 1 - place) / BLEND.popular_days)
+    return {item: BLEND.popular * each / max(sums.values()) for item, each in sums.items()}
 
 
 def parts(row, source: str = "cooccurrence") -> dict:
@@ -116,12 +115,11 @@ def test_a_candidate_has_what_is_known_of_its_item(spark):
     assert about == [("Boat", [], [], None, None), ("Alien", ["Space"], ["Scott"], 1979, "In space")]
 
 
-def test_a_far_neighbour_of_an_old_event_brings_nothing(spark, monkeypatch):
+def test_a_far_neighbour_of_an_old_event_brings_nothing(spark):
     # v: a beside b (.95) and c (.9025); u had a long ago: 0.5 ^ (2 / 2) of two neighbours is one
     log = [("v", "a"), ("v", "b"), ("v", "c"), ("u", "a"), ("u", "g"), ("u", "h")]
-    for module_ in (module, cooccurrence):
-        monkeypatch.setattr(module_, "NEIGHBOURS", 2)
-    assert {row["item_id"] for row in found(spark, log, repeat="always")["u"] if "e3" in parts(row)} <= {"b", "g", "h"}
+    best = found(spark, log, blend=Blend(neighbours=2), repeat="always")
+    assert {row["item_id"] for row in best["u"] if "e3" in parts(row)} <= {"b", "g", "h"}
 
 
 def test_only_the_newest_events_of_a_heavy_user_pair(spark, monkeypatch):

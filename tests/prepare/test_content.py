@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from jobs.errors import ProfileError
 from jobs.home import home
 from jobs.prepare import content
+from jobs.prepare.blend import BLEND
 from jobs.prepare.candidates import candidates
 from jobs.prepare.content import likeness
 from jobs.prepare.histories import describe, user_histories
@@ -101,7 +102,7 @@ def test_weights_by_hand(spark):
 def test_who_had_a_new_item_only_finds_what_goes_with_those_it_resembles(spark):
     # n is a for w, and a has b beside it; n(a) = 6, n(b) = 5
     (row,) = (row for row in listed(spark, SHELF, [*LOG, ("w", "n")])["w"] if row["item_id"] == "b")
-    amount = content.FROM_NEW * 1.05 * 4.75 / (5**0.45 * 6**0.15)
+    amount = BLEND.from_new * 1.05 * 4.75 / (5**0.45 * 6**0.15)
     assert [(part["source"], part["event_id"]) for part in row["contributions"]] == [("alike", "e11"), ("popularity", None)]
     assert row["contributions"][0]["amount"] == pytest.approx(amount, rel=1e-5) and row["source"] == "retrieval"
 
