@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from jobs.contracts import PUBLISHED, contract
 from jobs.errors import InputError, NotFound
 from jobs.fusion import Fusion
+from jobs.prepare.blend import BLEND
 from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
 from jobs.storage import read_json, write_json
 
 FILE = "manifest.json"
-PREPARE = 4  # version of its facts and candidates: raised when the same log gives others, so that nobody keeps the old ones
+PREPARE = 4  # version of its facts and candidates: raised when the same log and blend give others
 DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
 
 
@@ -101,7 +102,7 @@ def made_with(profile: Profile, model: str | None, fusion: Fusion) -> dict[str, 
     """Digests of what a user's outputs depend on beside the data: code, contracts, profile, what the model's scores count,
     each prompt and, where known, the model."""
     columns = json.dumps([contract(name).json() for name in PUBLISHED])
-    code = {"jobs/prepare": str(PREPARE), "schemas": hashlib.sha256(columns.encode()).hexdigest()}
+    code = {"jobs/prepare": f"{PREPARE} {BLEND}", "schemas": hashlib.sha256(columns.encode()).hexdigest()}
     prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
     weights = {"weight of scores": f"{fusion.weight} {fusion.scorer}" if fusion.weight else "0"}
     return code | weights | {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})

@@ -1,15 +1,20 @@
 """What the model's scores count: by the profile, or by the newest evaluation that holds."""
 
+import argparse
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from jobs import fusion
 from jobs.contracts import contract
 from jobs.fusion import conditions, decide
+from jobs.prepare.__main__ import prepare
+from jobs.profile import load_profile
+from jobs.progress import Progress
 from jobs.storage import put_rows
 from tests.data.inputs import profile
+from tests.data.shop import RUN_DATE, write_shop
 
 DAY = date(2024, 5, 1)
 
@@ -65,3 +70,15 @@ def test_what_is_decided_is_in_the_profile(tmp_path):
     assert one.night.fused_weight == 0.0
     night = fusion.Fusion(scorer="labels", weight=0.4).applied(one).night
     assert (night.scorer, night.fused_weight) == ("labels", 0.4)
+
+
+def test_a_night_is_prepared_with_what_was_measured(spark, tmp_path):
+    file = write_shop(tmp_path)
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('"model_weight" = 0.5', '"model_weight" = "measured"'), encoding="utf-8"
+    )
+    one, started = load_profile(file), datetime(2030, 1, 1, tzinfo=UTC)
+    put_rows(one, "evaluations", [weight(one, day=date(2024, 3, 1), model=None)])
+    about = {"run_id": "r", "run_date": date.fromisoformat(RUN_DATE), "started_at": started}
+    arguments = argparse.Namespace(**about, users=None, shards=1, force=False, into=None)
+    assert prepare(spark, one, arguments, Progress("test")).fusion.weight == 0.3

@@ -23,10 +23,11 @@ from jobs.arguments import run_parser
 from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
 from jobs.evaluate.folds import arrays, ours, retrieved, table
-from jobs.evaluate.hidden import hide, judged
+from jobs.evaluate.hidden import OURS, hide, judged
 from jobs.evaluate.metrics import by_user, compared, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
 from jobs.evaluate.trials import PARTS, write_trials
+from jobs.prepare.content import NEW
 from jobs.prepare.histories import describe, select_users
 from jobs.prepare.sources import read_sources, readable
 from jobs.prepare.validation import judge_events, judge_items
@@ -36,8 +37,7 @@ from jobs.spark import keep, spark_session
 from jobs.storage import put_rows, remove
 
 Row = dict[str, Any]
-OURS, BY_SCORE = "ours", "ours, no place kept"  # for new items
-NEW_ITEM = 5  # users who had it, below which an item is new
+BY_SCORE = "ours, no place kept"  # for new items
 CHOSEN_BY = "ndcg@10"
 
 
@@ -171,7 +171,7 @@ class Evaluation:
         learned = np.concatenate([fold.n_learned[fold.target] for fold in folds])
         cold, half = known < self.profile.night.cold_events, np.median(known)
         light, everyone = ~cold & (known < half), np.ones(len(known), bool)
-        return {"all": everyone, "cold": cold, "light": light, "heavy": ~cold & ~light, "new_items": learned < NEW_ITEM}
+        return {"all": everyone, "cold": cold, "light": light, "heavy": ~cold & ~light, "new_items": learned < NEW}
 
 
 def _compared(values: dict[str, dict[str, np.ndarray]], members: np.ndarray, about: Row, chosen: dict[str, Row]) -> list[Row]:

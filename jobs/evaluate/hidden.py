@@ -21,7 +21,7 @@ from jobs.prepare.content import NEW
 from jobs.profile import Night
 
 OF = 10  # items, of which one is hidden
-WITHOUT, WORDS_ONLY = "ours without content", "ours without the sentence model"
+OURS, WITHOUT, WORDS_ONLY = "ours", "ours without content", "ours without the sentence model"
 
 
 def hide(fold: Fold, tenth: int = 0) -> Fold:
@@ -44,7 +44,9 @@ def judged(fold: Fold, items: DataFrame, night: Night, run_date: str) -> dict[st
     counts = table(fold.events.groupBy("item_id").agg(F.count("*").alias("n"))).set_index("item_id")["n"]
     new = counts.reindex(catalogue, fill_value=0).to_numpy() < NEW
     values: dict[str, dict[str, Any]] = {}
-    rules = {"ours": {}, WITHOUT: {"new_items": 0}} | ({WORDS_ONLY: {"sentence_model": None}} if night.sentence_model else {})
+    rules: dict[str, dict[str, Any]] = {OURS: {}, WITHOUT: {"new_items": 0}}
+    if night.sentence_model:
+        rules[WORDS_ONLY] = {"sentence_model": None}
     for method, update in rules.items():
         lists, _ = ours(fold, items, catalogue, night.model_copy(update=update), run_date)
         values[method] = by_user(places(lists, catalogue.get_indexer(targets["item_id"])))

@@ -54,6 +54,7 @@ def test_a_good_night_is_released_whole(spark, profile, run) -> None:
         "run_id": "run-1", "status": "published", "release_id": "r-run-1", "rows_in": 36, "rows_later": 5, "rows_rejected": 1,
         "users": 2, "users_changed": 2, "calls_new": 2, "calls_cached": 4, "calls_failed": 0, "prompt_tokens": 20,
         "cached_tokens": 8, "output_tokens": 10, "template_share": 0.0, "message": None,
+        "fusion": "weight of the model's scores 0",
     }  # fmt: skip
     assert {name: row[name] for name in facts} == facts
     seconds = dict(row["stage_seconds"])
