@@ -105,6 +105,16 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: boo
     return found.groupBy("user_id").agg(F.collect_list("answer").alias("known"))
 
 
+def phrasings(spark: SparkSession, profile: Profile, force: bool = False) -> DataFrame | None:
+    """Answers about shapes of facts that may serve again; None where there are none to look for."""
+    path, words = profile.table("generations"), profile.words
+    if force or "phrasebook" not in (words.summary, words.explanation) or not table_exists(path):
+        return None
+    usable = spark.read.format("delta").load(path).where("subject_type = 'pattern' AND status != 'failed'")
+    newest = Window.partitionBy("subject").orderBy(F.desc("run_date"), "generation_id")
+    return usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT).select(*ANSWER)
+
+
 def past(spark: SparkSession, profile: Profile) -> Past:
     """What the last nights tell of what calls cost."""
     path = profile.table("generations")

@@ -196,6 +196,14 @@ class Night(Table):
 SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says
 
 
+class Words(Table):
+    """Who writes a text: the model for each user (`personal`), the model once for each shape of facts, filled in
+    (`phrasebook`), or nobody but ourselves (`template`)."""
+
+    summary: Literal["personal", "phrasebook", "template"] = "personal"
+    explanation: Literal["personal", "phrasebook", "template"] = "personal"
+
+
 class Evaluation(Table):
     """How lists are judged on held-out events."""
 
@@ -234,6 +242,7 @@ class Content(Table):
     items: Items
     model: Model
     night: Night = Night()
+    words: Words = Words()
     storage: Storage = Storage()
     runtime: Runtime = Runtime()
     gates: Gates = Gates()
@@ -279,6 +288,7 @@ class Profile(Content):
             "items": self.items.model_dump(exclude={"path", "format"}),
             "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
             "night": self.night.model_dump(exclude=set(SIZES)),
+            "words": self.words.model_dump(),
         }
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 

@@ -79,8 +79,8 @@ async def trial(user: Context, ask: Session, profile: Profile) -> Row:
 async def probe(ask: Session, one: Candidate, other: Candidate) -> list[Row]:
     """How much likelier the title of `one` is by its id than by that of `other`, and its year by its title."""
 
-    async def nats(prompt: str, answer: str, **about: str) -> float | None:
-        told = await ask.score(prompt, answer, item_id=one.item_id, **about)
+    async def nats(prompt: str, answer: str, **shown: str) -> float | None:
+        told = await ask.score(prompt, answer, about=("item", one.item_id), **shown)
         return float(told.output or 0) if told.status in USABLE else None
 
     asked = [("knows_id", nats("by_id", one.title, number=one.item_id), nats("by_id", one.title, number=other.item_id))]

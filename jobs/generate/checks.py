@@ -31,6 +31,7 @@ NEUTRAL_WORDS = """
     person user someone people history list title titles item items choice choices pick picks option options
     kind kinds type types mix mixes mixed blend blends combine combines combination share shares shared common
     worth time try trying see seeing good great similar fit fits match matches alongside together along next
+    best chose choose chosen given enough very particular natural step look suit suits count counts
     well dislike dislikes disliked avoid avoids avoiding away not never less tend tends steer steers clear stay stays
 """
 NEUTRAL = frozenset(NEUTRAL_WORDS.split())

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+Subject = tuple[str, str]  # type and id of what a call is about
 SUPPORT = 5  # events that a text may name
 
 
@@ -110,6 +111,11 @@ class Context:
     def from_row(cls, row: dict[str, Any]) -> Context:
         """A context from a Parquet row."""
         return _build(cls, row)
+
+    @property
+    def about(self) -> Subject:
+        """What the calls of the user's program are about."""
+        return "user", self.user_id
 
     @cached_property
     def events(self) -> dict[str, Event]:

@@ -11,6 +11,7 @@ from typing import Any
 from jobs.generate import templates
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
+from jobs.generate.phrasebook import Pattern, fill
 from jobs.generate.ranking import Ranked, may_change, rank
 from jobs.generate.scoring import METHODS, Scores
 from jobs.generate.session import UNPAID, USABLE, Session
@@ -37,10 +38,11 @@ class Words:
 async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str, Any]:
     """Summary, list and explanations of one user: a row of the contract `results`."""
     night, noun = profile.night, profile.items.noun
-    summary = await summarize(user, ask, noun)
+    summary = await summarize(user, ask, noun, profile.words.summary)
     scores = await score(user, ask, night)
     ranked = rank(user.candidates, scores, user.experiment_group, night)
-    told = await asyncio.gather(*[explain(user, ask, each.item, noun, each.rank <= night.explanations) for each in ranked])
+    ways = [profile.words.explanation if each.rank <= night.explanations else "template" for each in ranked]
+    told = await asyncio.gather(*[explain(user, ask, each.item, noun, way) for each, way in zip(ranked, ways, strict=True)])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
     cited = [each["evidence"] for each in (*interests, *dislikes)] + [each.item.events for each in ranked]
     return {
@@ -58,18 +60,21 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
     }
 
 
-async def summarize(user: Context, ask: Session, noun: str) -> Words:
-    """The user's taste in words."""
+async def summarize(user: Context, ask: Session, noun: str, way: str) -> Words:
+    """The user's taste in words; `way` as in `[words]` of the profile."""
     likes, favourites = user.labels("likes_tag", 3), user.labels("favourite", 2)
     dislikes = user.labels("dislikes_tag", 2)
     template = templates.summary(user)
-    if not favourites:
+    if not favourites or way == "template":
         return Words(template, "template")
-    answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
+    told: dict[str, Any] = {"likes": likes, "favourites": favourites, "dislikes": dislikes}
     likes, favourites, dislikes = (list(map(in_place, labels)) for labels in (likes, favourites, dislikes))
     needed = (tuple(likes or favourites),)
     evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), others=(noun,), needed=needed)
-    return checked(answer, evidence, template)
+    if way == "phrasebook":
+        names = titled(favourites) | {"L": templates.tags(likes), "D": templates.tags(dislikes)}
+        return filled(ask, Pattern.of("summary", names), names, evidence, template, user.user_id)
+    return checked(await ask.complete("summary", **told, noun=noun), evidence, template)
 
 
 async def score(user: Context, ask: Session, night: Night) -> Scores:
@@ -79,19 +84,37 @@ async def score(user: Context, ask: Session, night: Night) -> Scores:
     return await METHODS[night.scorer](user, ask, user.candidates[: night.scored], night.permutations)
 
 
-async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_model: bool) -> Words:
-    """Why `item` is in the user's list; the model is asked where `by_model` and there is anything to tell."""
+async def explain(user: Context, ask: Session, item: Candidate, noun: str, way: str) -> Words:
+    """Why `item` is in the user's list; a template where there is nothing to tell."""
     support = [user.events[name] for name in user.support(item)]
     because = list(dict.fromkeys(event.title for event in support))[:NAMED]
     behind = {tag for event in support for tag in event.tags}
     shared = [tag for tag in item.tags if tag in behind]
     template = templates.explanation(user, item, because, shared)
-    if not by_model or not because:
+    if not because or way == "template":
         return Words(template, "template")
-    answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
     title, *named = map(in_place, (item.title, *because))
     evidence = Evidence(others=(title, *named, *map(in_place, item.tags), noun), needed=((title,), tuple(named)), new=title)
-    return checked(answer, evidence, template)
+    if way == "phrasebook":
+        names = titled(named) | {"T": templates.tags(shared[:2]), "X": templates.quoted([title])}
+        return filled(ask, Pattern.of("explanation", names), names, evidence, template, user.user_id + item.item_id)
+    return checked(await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun), evidence, template)
+
+
+def titled(titles: Sequence[str]) -> dict[str, str]:
+    """Titles as they stand for {A} and {B}."""
+    return {slot: templates.quoted([title]) for slot, title in zip("AB", titles, strict=False)}
+
+
+def filled(ask: Session, pattern: Pattern, names: dict[str, str], evidence: Evidence, template: str, key: str) -> Words:
+    """A phrasing with its names where there is one and it passes every check, else `template` with the reasons."""
+    ask.settled = ask.settled and ask.book.settled
+    phrasing = ask.book.pick(pattern, key)
+    if phrasing is None:
+        return Words(template, "template", checks=[f"phrasebook: none of {len(ask.book.phrasings.get(pattern, ()))} phrasings"])
+    text = fill(phrasing.text, names)
+    found = objections(text, "stop", evidence)
+    return Words(template, "template", checks=found) if found else Words(text, "phrasebook", phrasing.generation_id)
 
 
 def checked(answer: Generation, evidence: Evidence, template: str) -> Words:

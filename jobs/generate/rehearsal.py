@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.generate.calls import Request
-from jobs.generate.context import Context, Generation
+from jobs.generate.context import Context, Generation, Subject
 from jobs.generate.session import Memory, Session, unanswered
 
 Program = Callable[[Context, Session], Coroutine[Any, Any, Any]]
@@ -21,8 +21,8 @@ Program = Callable[[Context, Session], Coroutine[Any, Any, Any]]
 class Rehearsal(Session):
     """A session that notes what it is asked and sends nothing."""
 
-    def __init__(self, memory: Memory, user: Context, known: Iterable[Generation] = ()) -> None:
-        super().__init__(memory, user, known)
+    def __init__(self, memory: Memory, about: Subject, known: Iterable[Generation] = ()) -> None:
+        super().__init__(memory, about, known)
         self.asked: list[Request] = []
 
     async def _ask(self, request: Request) -> Generation:
@@ -83,6 +83,6 @@ def shared_prefix(one: tuple[int, ...], other: tuple[int, ...]) -> int:
 
 async def rehearse(program: Program, user: Context, memory: Memory) -> Rehearsal:
     """Run a program without a model."""
-    session = Rehearsal(memory, user, user.known)
+    session = Rehearsal(memory, user.about, user.known)
     await program(user, session)
     return session

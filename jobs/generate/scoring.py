@@ -30,7 +30,7 @@ async def likelihood(user: Context, ask: Session, items: Sequence[Candidate], pe
 
     async def one(item: Candidate) -> tuple[str, float | None]:
         given, alone = await asyncio.gather(
-            ask.score("next", item.title, history=history), ask.score("prior", item.title, item_id=item.item_id)
+            ask.score("next", item.title, history=history), ask.score("prior", item.title, about=("item", item.item_id))
         )
         usable = given.status in USABLE and alone.status in USABLE
         return item.item_id, float(given.output or 0) - float(alone.output or 0) if usable else None

@@ -12,8 +12,9 @@ from typing import Any
 
 from jobs.generate.budget import Purse
 from jobs.generate.calls import REPAIR, UNPAID, USABLE, Request, encodable, fitted, judge, objection, written
-from jobs.generate.context import Context, Generation
+from jobs.generate.context import Generation, Subject
 from jobs.generate.engine import Engine, EngineDown, Reply
+from jobs.generate.phrasebook import Phrasebook
 from jobs.prompts import Message, Prompt, load_prompt
 
 TOKENS = ("prompt_tokens", "cached_tokens", "output_tokens")
@@ -31,6 +32,7 @@ class Memory:
         self.engine, self.purse, self.keep = engine, purse, keep
         self.shared: dict[str, asyncio.Task[Generation]] = {}
         self.paid: dict[str, Generation] = {}
+        self.book = Phrasebook()
         self.waiting = 0  # requests that the engine has not answered
         names = ("users", "new", "cached", "failed", "refused", "prompt", "prefix", "output", "fallbacks")
         self.counts = dict.fromkeys(names, 0)
@@ -62,14 +64,15 @@ class Memory:
 
 
 class Session:
-    """One user's calls. `answered` counts those that got an answer or a status, `refused` those beyond the budget.
+    """The calls about one subject, a user as a rule. `answered` counts those that got an answer or a status, `refused` those
+    beyond the budget.
 
     `settled` is False once a call was left without an answer: the user is asked about again on the next night.
     With `quarantined`, a reason, nothing is sent: every call fails with it.
     """
 
-    def __init__(self, memory: Memory, user: Context, known: Iterable[Generation], quarantined: str | None = None) -> None:
-        self.user = user
+    def __init__(self, memory: Memory, about: Subject, known: Iterable[Generation], quarantined: str | None = None) -> None:
+        self.about = about
         self.answered = 0
         self.refused = 0
         self.settled = True
@@ -78,14 +81,23 @@ class Session:
         self._known = {answer.generation_id: answer for answer in known if answer.status not in REASKED}
         self._quarantined = quarantined
 
-    async def complete(self, name: str, **variables: Any) -> Generation:
-        """The answer to prompt `name` about this user."""
-        return await self._answer(self._request(load_prompt(name), variables))
+    async def complete(self, name: str, about: Subject | None = None, **variables: Any) -> Generation:
+        """The answer to prompt `name`, about this user where nothing else is named."""
+        return await self._answer(self._request(load_prompt(name), variables, about))
 
-    async def score(self, name: str, continuation: str, item_id: str | None = None, **variables: Any) -> Generation:
-        """Log-likelihood of `continuation` after prompt `name`; about `item_id` alone where one is given."""
+    async def score(self, name: str, continuation: str, about: Subject | None = None, **variables: Any) -> Generation:
+        """Log-likelihood of `continuation` after prompt `name`, likewise."""
         tail = self._engine.encode_text(continuation)
-        return await self._answer(self._request(load_prompt(name), variables, item_id, tail=tail))
+        return await self._answer(self._request(load_prompt(name), variables, about, tail=tail))
+
+    @property
+    def book(self) -> Phrasebook:
+        """What the model has phrased for everyone."""
+        return self._memory.book
+
+    def tokens(self, text: str) -> int:
+        """How many the engine makes of a text."""
+        return len(self._engine.encode_text(text))
 
     async def choose(self, name: str, labels: tuple[str, ...], **variables: Any) -> Generation:
         """Log-probability of each label as the next token after prompt `name`, as JSON."""
@@ -95,12 +107,11 @@ class Session:
         self,
         prompt: Prompt,
         variables: dict[str, Any],
-        item_id: str | None = None,
+        about: Subject | None = None,
         tail: tuple[int, ...] = (),
         labels: tuple[str, ...] = (),
     ) -> Request:
-        subject = ("user", self.user.user_id) if item_id is None else ("item", item_id)
-        request = Request(prompt, self._engine.model, *subject, (), (), tail, labels)
+        request = Request(prompt, self._engine.model, *(about or self.about), (), (), tail, labels)
         most = self._engine.max_model_len - request.room
         messages, tokens = fitted(prompt, variables, self._engine.encode, most)
         return replace(request, messages=messages, tokens=tokens)

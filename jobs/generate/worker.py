@@ -18,6 +18,7 @@ from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
+from jobs.generate.phrasing import known_phrasings, written
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, rehearse
@@ -51,8 +52,8 @@ class Worker:
     ) -> None:
         self.profile, self.night = manifest.fusion.applied(profile), profile.night
         self.past = manifest.past
-        self._personalize = program or personalize
-        work = work or profile.work(str(manifest.run_date))
+        self._personalize, self._phrased = program or personalize, program is None
+        self._work = work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
         self.journal = Journal(f"{work}/generate/{shard}.journal.json", self.lease.check)
@@ -119,6 +120,9 @@ class Worker:
 
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
         suspects = self.journal.suspects
+        if self._phrased:
+            ask = Session(self.memory, ("pattern", ""), known_phrasings(f"{self._work}/phrasings"))
+            self.memory.book = await written(ask, self.profile.words)
         async with asyncio.TaskGroup() as programs:
             async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)
@@ -143,7 +147,7 @@ class Worker:
         try:
             quarantined = self.journal.quarantined(user.user_id)
             await self.journal.start(user.user_id, self._elapsed())
-            session = Session(self.memory, user, user.known, quarantined)
+            session = Session(self.memory, user.about, user.known, quarantined)
             row = await self._program(user, session)
             self.chunks.add(row)
             self.journal.end(user.user_id)

@@ -128,12 +128,15 @@ def write_contexts(spark, profile, judged, arguments, made, before):
             ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
             clear(work)
             ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
+            phrased = generations.phrasings(spark, profile, arguments.force)
+            if phrased is not None:
+                phrased.coalesce(1).write.parquet(f"{work}/phrasings")
             return n_users, {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
 
 
 def clear(work: str) -> None:
     """Remove what an earlier try of the night made."""
-    for made in ("contexts", "results", "generate"):
+    for made in ("contexts", "phrasings", "results", "generate"):
         remove(f"{work}/{made}")
 
 

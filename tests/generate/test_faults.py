@@ -338,4 +338,4 @@ async def sequential(steps: Any, engine: FakeEngine) -> list[str]:
     from jobs.generate.session import Memory
     from tests.generate.rows import user
 
-    return await perform(steps, Session(Memory(engine), user(), ()))
+    return await perform(steps, Session(Memory(engine), user().about, ()))

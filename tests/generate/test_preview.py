@@ -51,7 +51,7 @@ def test_the_prompts_of_a_user(
     [
         ("u9", "summary", [RUN_DATE], NotFound, "user 'u9' has no context"),
         ("u1", "summary", ["2020-02-03"], NotFound, "of 2020-02-03"),
-        ("u1", "sumary", [RUN_DATE], PromptError, "no prompt 'sumary'; there are by_id, by_title, explanation, next, pick"),
+        ("u1", "sumary", [RUN_DATE], PromptError, "no prompt 'sumary'; there are by_id, by_title, explanation, fluency, next"),
         ("new", "summary", [RUN_DATE], PromptError, "asks 'summary' nothing about user 'new'"),
     ],
 )

@@ -33,7 +33,7 @@ def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
     profile, memory = night(tmp_path, {}), Memory(FakeEngine())
     one = user()
     paid: list[Generation] = []
-    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one, ()), profile))
+    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one.about, ()), profile))
     rehearsal = asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), one, memory))
     assert {request.id for request in rehearsal.new} == {answer.generation_id for answer in paid}
     assert memory.engine.requests == 0
@@ -48,7 +48,7 @@ def test_known_answers_are_not_asked(tmp_path: Path) -> None:
     profile = night(tmp_path, {})
     one = user()
     paid: list[Generation] = []
-    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one, ()), profile))
+    asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one.about, ()), profile))
     memory = Memory(FakeEngine())
     memory.paid = {paid[1].generation_id: paid[1]}
     again = user(known=[vars(answer) for answer in paid[2:]])

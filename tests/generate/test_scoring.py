@@ -44,7 +44,7 @@ class Opinion(FakeEngine):
 
 
 def asked(method: Any, engine: FakeEngine, *rest: Any) -> Any:
-    return asyncio.run(method(USER, Session(Memory(engine), USER, ()), *rest))
+    return asyncio.run(method(USER, Session(Memory(engine), USER.about, ()), *rest))
 
 
 def test_over_all_places_a_taste_for_places_cancels_out() -> None:

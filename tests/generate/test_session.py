@@ -62,7 +62,7 @@ def run(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
 
 
 def session(engine: FakeEngine, known: tuple[Generation, ...] = (), memory: Memory | None = None) -> Session:
-    return Session(memory or Memory(engine), user(), known)
+    return Session(memory or Memory(engine), user().about, known)
 
 
 SUMMARY_PROMPT = load_prompt("summary")
@@ -163,7 +163,7 @@ def test_answers_about_items_are_kept_for_all_users() -> None:
     engine = FakeEngine()
     memory = Memory(engine)
     first, second = session(engine, memory=memory), session(engine, memory=memory)
-    answers = [run(each.score("prior", "Ronin", item_id="new1"))[0] for each in (first, second)]
+    answers = [run(each.score("prior", "Ronin", about=("item", "new1")))[0] for each in (first, second)]
     assert (answers[0], engine.requests, memory.counts["cached"]) == (answers[1], 1, 1)
     assert (answers[0].subject_type, answers[0].subject) == ("item", "new1")
 
@@ -174,12 +174,12 @@ def test_a_failed_call_is_recorded_and_is_no_answer(fault: Any) -> None:
     kept: list[Generation] = []
     memory = Memory(engine, keep=kept.append)
     users = [session(engine, memory=memory) for _ in range(2)]
-    joined = run(*[each.score("prior", "Ronin", item_id="new1") for each in users])
+    joined = run(*[each.score("prior", "Ronin", about=("item", "new1")) for each in users])
     assert [answer.status for answer in joined] == ["failed", "failed"]
     assert [answer.finish_reason for answer in kept] == [joined[0].finish_reason]
     assert "out of memory" in joined[0].finish_reason
     assert engine.requests == 1
-    run(users[0].score("prior", "Ronin", item_id="new1"), users[1].score("prior", "Fargo", item_id="new2"))
+    run(users[0].score("prior", "Ronin", about=("item", "new1")), users[1].score("prior", "Fargo", item_id="new2"))
     assert engine.requests == 3, "asked again, by the same user too"
 
 
@@ -248,7 +248,7 @@ def test_one_users_trouble_stays_with_that_user(fault: Any, reason: str, tmp_pat
     engine.answer = 'You like drama and "Heat" most.'
     people = [user("well"), user("ill", facts=[fact("favourite", "Alien", "e1")])]
     memory, settings = Memory(engine), night(tmp_path, {}, explanations=0)
-    well, ill = run(*[personalize(each, Session(memory, each, ()), settings) for each in people])
+    well, ill = run(*[personalize(each, Session(memory, each.about, ()), settings) for each in people])
     assert (well["summary"]["source"], well["summary"]["summary"], well["fallbacks"]) == ("llm", engine.answer, [])
     assert ill["summary"]["summary"] == templates.summary(people[1])
     assert (ill["summary"]["source"], ill["summary"]["generation_id"], ill["fallbacks"]) == ("template", None, [reason])

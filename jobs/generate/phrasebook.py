@@ -1,0 +1,123 @@
+"""Phrasings of the shape of facts, written by the model once and filled in for every user whose facts have that shape.
+
+The facts of thousands of users differ in names only. With a placeholder for each name ({A} and {B} titles the user had, {X} the
+recommended one, {T} tags in common, {L} and {D} what is liked and disliked) few shapes are left: a `Pattern` each. The model
+is asked for some phrasings of each (`phrasing`); a night fills in names, so that its cost does not grow with its users and no
+name can be invented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from jobs.generate.checks import Evidence, objections
+from jobs.generate.context import Subject
+from jobs.profile import Words
+
+PLACEHOLDER = re.compile(r"\{([A-Z])\}")
+STAND_INS = {
+    "A": "“Casablanca”",
+    "B": "“Vertigo”",
+    "X": "“Notorious”",
+    "T": "romance",
+    "L": "romance and comedy",
+    "D": "horror",
+}
+LIKED = re.compile(r"(?<!\bif )\byou(?:'ve| have)? (?:like|love|enjoy|prefer)", re.IGNORECASE)  # what was had may not be liked
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The shape of the facts of one text, `summary` or `explanation`; `slots` are its placeholders, by the alphabet."""
+
+    kind: str
+    slots: str
+
+    @classmethod
+    def of(cls, kind: str, names: Mapping[str, str]) -> Pattern:
+        """The pattern of facts with these names, an empty one being none."""
+        return cls(kind, "".join(sorted(slot for slot, name in names.items() if name)))
+
+    @property
+    def about(self) -> Subject:
+        """What the calls about it are about."""
+        return "pattern", f"{self.kind} {self.slots}"
+
+    @property
+    def titles(self) -> str:
+        """Those the user had, as a text says them."""
+        return " and ".join(f"{{{slot}}}" for slot in self.slots if slot in "AB")
+
+    def variables(self) -> dict[str, str]:
+        """What the prompt shows of it."""
+        named = {"tags": "T", "likes": "L", "dislikes": "D"}
+        return {"titles": self.titles} | {name: f"{{{slot}}}" if slot in self.slots else "" for name, slot in named.items()}
+
+    def evidence(self) -> Evidence:
+        """What a text with `STAND_INS` may say."""
+        had = tuple(STAND_INS[slot].strip("“”") for slot in self.slots if slot in "AB")
+        tags, likes, dislikes = (tuple(STAND_INS[slot].split(" and ")) if slot in self.slots else () for slot in "TLD")
+        if self.kind == "explanation":
+            new = STAND_INS["X"].strip("“”")
+            return Evidence(others=(new, *had, *tags), needed=((new,), had), new=new)
+        return Evidence(liked=(*likes, *had), disliked=dislikes, needed=(had,))
+
+    def plain(self) -> str:
+        """Our own sentence of it: what phrasings are compared with."""
+        if self.kind == "summary":
+            likes = f"enjoys {{L}}, with {self.titles}" if "L" in self.slots else f"counts {self.titles}"
+            return f"This person {likes} among their favourites{', and tends to avoid {D}' if 'D' in self.slots else ''}."
+        verb, shared = "are" if "B" in self.slots else "is", ": they share {T}" if "T" in self.slots else ""
+        return f"Because {self.titles} {verb} in your history, {{X}} is worth a look{shared}."
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """A sentence with placeholders; it is used where nothing objects to it."""
+
+    text: str
+    generation_id: str
+    objections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Phrasebook:
+    """All phrasings by pattern; `settled` unless a call was left without an answer."""
+
+    phrasings: Mapping[Pattern, Sequence[Phrasing]] = field(default_factory=dict)
+    settled: bool = True
+
+    def pick(self, pattern: Pattern, key: str) -> Phrasing | None:
+        """One that is used, the same for the same key; None where there is none."""
+        good = [each for each in self.phrasings.get(pattern, ()) if not each.objections]
+        return good[hashlib.sha256(key.encode()).digest()[0] % len(good)] if good else None
+
+
+def patterns(words: Words) -> Iterator[Pattern]:
+    """Those that texts of a night may have."""
+    titles = ("A", "AB")
+    if words.summary == "phrasebook":
+        yield from (
+            Pattern("summary", had + dislikes + likes) for had, dislikes, likes in product(titles, ("", "D"), ("", "L"))
+        )
+    if words.explanation == "phrasebook":
+        yield from (Pattern("explanation", had + tags + "X") for had, tags in product(titles, ("", "T")))
+
+
+def faults(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> list[str]:
+    """What speaks against a phrasing, as far as no model is needed to see it."""
+    slots = "".join(sorted(PLACEHOLDER.findall(text)))
+    if slots != pattern.slots:
+        return [f"slots: {slots or 'none'} in place of {pattern.slots}"]
+    if pattern.kind == "explanation" and (match := LIKED.search(text)):
+        return [f"liking: {match.group()}"]
+    return objections(fill(text, STAND_INS), finish_reason, pattern.evidence())
+
+
+def fill(text: str, names: Mapping[str, str]) -> str:
+    """A phrasing with its names."""
+    return PLACEHOLDER.sub(lambda match: names[match.group(1)], text)
