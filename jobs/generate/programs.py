@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from jobs.generate import templates
+from jobs.generate import grounds, templates
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.ranking import Ranked, may_change, rank
 from jobs.generate.scoring import METHODS, Scores
 from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.profile import Night, Profile
-from jobs.prompts import in_place
 
 NAMED = 2  # events an explanation names
 
@@ -66,10 +65,7 @@ async def summarize(user: Context, ask: Session, noun: str) -> Words:
     if not favourites:
         return Words(template, "template")
     answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
-    likes, favourites, dislikes = (list(map(in_place, labels)) for labels in (likes, favourites, dislikes))
-    needed = (tuple(likes or favourites),)
-    evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), others=(noun,), needed=needed)
-    return checked(answer, evidence, template)
+    return checked(answer, grounds.of_summary(user, noun), template)
 
 
 async def score(user: Context, ask: Session, night: Night) -> Scores:
@@ -83,15 +79,14 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, by_mo
     """Why `item` is in the user's list; the model is asked where `by_model` and there is anything to tell."""
     support = [user.events[name] for name in user.support(item)]
     because = list(dict.fromkeys(event.title for event in support))[:NAMED]
-    behind = {tag for event in support for tag in event.tags}
+    behind = {tag for event in support if event.title in because for tag in event.tags}
     shared = [tag for tag in item.tags if tag in behind]
     template = templates.explanation(user, item, because, shared)
     if not by_model or not because:
         return Words(template, "template")
     answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
-    title, *named = map(in_place, (item.title, *because))
-    evidence = Evidence(others=(title, *named, *map(in_place, item.tags), noun), needed=((title,), tuple(named)), new=title)
-    return checked(answer, evidence, template)
+    named = [event for event in support if event.title in because]
+    return checked(answer, grounds.of_explanation(user, item, named, noun), template)
 
 
 def checked(answer: Generation, evidence: Evidence, template: str) -> Words:
