@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Subject
@@ -27,44 +28,49 @@ STAND_INS = {
     "L": "romance and comedy",
     "D": "horror",
 }
-LIKED = re.compile(r"(?<!\bif )\byou(?:'ve| have)? (?:like|love|enjoy|prefer)", re.IGNORECASE)  # what was had may not be liked
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The shape of the facts of one text, `summary` or `explanation`; `slots` are its placeholders, by the alphabet."""
+    """The shape of the facts of one text, `summary` or `explanation`: `slots` are its placeholders, by the alphabet; `liked`
+    says of an explanation that the user liked all titles named."""
 
     kind: str
     slots: str
+    liked: bool = False
 
     @classmethod
-    def of(cls, kind: str, names: Mapping[str, str]) -> Pattern:
+    def of(cls, kind: str, names: Mapping[str, str], liked: bool = False) -> Pattern:
         """The pattern of facts with these names, an empty one being none."""
-        return cls(kind, "".join(sorted(slot for slot, name in names.items() if name)))
+        return cls(kind, "".join(sorted(slot for slot, name in names.items() if name)), liked)
 
     @property
     def about(self) -> Subject:
         """What the calls about it are about."""
-        return "pattern", f"{self.kind} {self.slots}"
+        return "pattern", f"{self.kind} {self.slots}{' liked' if self.liked else ''}"
 
     @property
     def titles(self) -> str:
         """Those the user had, as a text says them."""
         return " and ".join(f"{{{slot}}}" for slot in self.slots if slot in "AB")
 
-    def variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, Any]:
         """What the prompt shows of it."""
         named = {"tags": "T", "likes": "L", "dislikes": "D"}
-        return {"titles": self.titles} | {name: f"{{{slot}}}" if slot in self.slots else "" for name, slot in named.items()}
+        shown = {name: f"{{{slot}}}" if slot in self.slots else "" for name, slot in named.items()}
+        history = "Liked by the reader" if self.liked else "In the reader's history"
+        return {"titles": self.titles, "several": "B" in self.slots, "liked": self.liked, "history": history} | shown
 
     def evidence(self) -> Evidence:
         """What a text with `STAND_INS` may say."""
         had = tuple(STAND_INS[slot].strip("“”") for slot in self.slots if slot in "AB")
         tags, likes, dislikes = (tuple(STAND_INS[slot].split(" and ")) if slot in self.slots else () for slot in "TLD")
-        if self.kind == "explanation":
-            new = STAND_INS["X"].strip("“”")
-            return Evidence(others=(new, *had, *tags), needed=((new,), had), new=new)
-        return Evidence(liked=(*likes, *had), disliked=dislikes, needed=(had,))
+        if self.kind == "summary":
+            return Evidence(liked=(*likes, *had), disliked=dislikes, needed=(had,), tags=(*likes, *dislikes))
+        new = STAND_INS["X"].strip("“”")
+        names, traits = (new, *had), dict.fromkeys((new, *had), tags)
+        liked = had if self.liked else ()
+        return Evidence(liked=liked, others=names, needed=((new,), had), new=new, tags=tags, common=tags, traits=traits)
 
     def plain(self) -> str:
         """Our own sentence of it: what phrasings are compared with."""
@@ -96,6 +102,12 @@ class Phrasebook:
         good = [each for each in self.phrasings.get(pattern, ()) if not each.objections]
         return good[hashlib.sha256(key.encode()).digest()[0] % len(good)] if good else None
 
+    def describe(self) -> str:
+        """The progress line."""
+        all_of_them = [each for found in self.phrasings.values() for each in found]
+        used = sum(not each.objections for each in all_of_them)
+        return f"{used} of {len(all_of_them)} phrasings of {len(self.phrasings)} patterns are used" if self.phrasings else ""
+
 
 def patterns(words: Words) -> Iterator[Pattern]:
     """Those that texts of a night may have."""
@@ -105,7 +117,8 @@ def patterns(words: Words) -> Iterator[Pattern]:
             Pattern("summary", had + dislikes + likes) for had, dislikes, likes in product(titles, ("", "D"), ("", "L"))
         )
     if words.explanation == "phrasebook":
-        yield from (Pattern("explanation", had + tags + "X") for had, tags in product(titles, ("", "T")))
+        shapes = product(titles, ("", "T"), (False, True))
+        yield from (Pattern("explanation", had + tags + "X", liked) for had, tags, liked in shapes)
 
 
 def faults(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> list[str]:
@@ -113,8 +126,6 @@ def faults(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> l
     slots = "".join(sorted(PLACEHOLDER.findall(text)))
     if slots != pattern.slots:
         return [f"slots: {slots or 'none'} in place of {pattern.slots}"]
-    if pattern.kind == "explanation" and (match := LIKED.search(text)):
-        return [f"liking: {match.group()}"]
     return objections(fill(text, STAND_INS), finish_reason, pattern.evidence())
 
 

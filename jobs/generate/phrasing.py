@@ -15,7 +15,7 @@ import asyncio
 import re
 from typing import NamedTuple
 
-from jobs.generate.context import Generation
+from jobs.generate.context import Generation, Subject
 from jobs.generate.phrasebook import STAND_INS, Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.session import USABLE, Session
 from jobs.profile import Words
@@ -23,9 +23,10 @@ from jobs.storage import parquet
 
 OPENINGS = {
     "explanation": ("Because", "Since", "If", "As", "Given", "You"),
-    "summary": ("This person", "Likes", "Enjoys", "Loves", "Prefers", "They"),
+    "summary": ("This person", "Likes", "Enjoys", "Loves", "They"),
 }
 PAIR, BELOW = 2.0, 1.0
+PATTERNS: Subject = ("pattern", "all")  # what a session of phrasings is about
 SWAPS = {"is": "are", "are": "is", "has": "have", "have": "has", "share": "shares", "shares": "share", "who love": "who loves"}
 SWAPS |= {"loves": "love", "their": "its", "it has": "they have"}
 

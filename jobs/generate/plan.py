@@ -19,8 +19,9 @@ from pydantic import BaseModel
 from jobs.errors import run_main
 from jobs.generate.context import Context
 from jobs.generate.engines import make_engine
+from jobs.generate.phrasing import PATTERNS, known_phrasings, written
 from jobs.generate.programs import personalize
-from jobs.generate.rehearsal import Load, rehearse
+from jobs.generate.rehearsal import Load, Rehearsal, rehearse
 from jobs.generate.session import Memory
 from jobs.manifest import DECODE_COST, FILE, Manifest, Past
 from jobs.profile import Profile, load_profile
@@ -31,6 +32,8 @@ from jobs.weights import model_digest
 SAMPLE = 64  # users of a shard that are rehearsed; contexts are in the order of their ids, so of any cost
 WRITTEN = 0.6  # of the tokens an answer may have, where no past night tells
 RESAMPLES = 500
+FIGURES = ("calls", "calls_known", "prompt_tokens", "output_tokens")
+Interval = tuple[float, float, float]  # the figure, low, high
 
 
 class Prediction(BaseModel):
@@ -42,6 +45,13 @@ class Prediction(BaseModel):
     prompt_tokens: tuple[float, float, float]
     output_tokens: tuple[float, float, float]
     seconds: tuple[float, float, float] | None
+
+    def and_once(self, load: Load, past: Past) -> Prediction:
+        """With what is asked for all users together."""
+        more = predict([load], 1, past)
+        figures: dict[str, Any] = {name: _sum(getattr(self, name), getattr(more, name)) for name in FIGURES}
+        seconds = _sum(self.seconds, more.seconds) if self.seconds and more.seconds else None
+        return Prediction(users=self.users, **figures, seconds=seconds)
 
     def columns(self) -> dict[str, float]:
         """As `runs.predicted` keeps it."""
@@ -85,6 +95,10 @@ def interval(values: Sequence[float], users: int) -> tuple[float, float, float]:
     return known + fmean(values) * unseen, known + low * unseen, known + high * unseen
 
 
+def _sum(one: Interval, other: Interval) -> Interval:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
 def _seconds(work: tuple[float, float, float], speeds: Sequence[float]) -> tuple[float, float, float] | None:
     if not speeds:
         return None
@@ -97,7 +111,7 @@ def _seconds(work: tuple[float, float, float], speeds: Sequence[float]) -> tuple
 def together(shards: Sequence[Prediction]) -> Prediction:
     """The night of all shards, worked on at once: sums, intervals too, which makes them wide; seconds of the slowest."""
     figures: dict[str, Any] = {}
-    for name in ("calls", "calls_known", "prompt_tokens", "output_tokens"):
+    for name in FIGURES:
         figures[name] = tuple(map(sum, zip(*[getattr(shard, name) for shard in shards], strict=True))) or (0, 0, 0)
     seconds = [shard.seconds for shard in shards if shard.seconds]
     slowest = max(seconds, default=(0.0, 0.0, 0.0)) if len(seconds) == len(shards) else None
@@ -113,19 +127,19 @@ def main() -> None:
     manifest = Manifest.model_validate(read_json(f"{arguments.work}/{FILE}"))
     memory = Memory(make_engine(profile.model, model_digest(profile.model), Progress("plan")))
     fused = manifest.fusion.applied(profile)
-    shards = [
-        asyncio.run(_shard(f"{arguments.work}/contexts/shard={shard}", fused, memory, manifest.past))
-        for shard in manifest.shards
-    ]
+    shards = [asyncio.run(_shard(arguments.work, shard, fused, memory, manifest.past)) for shard in manifest.shards]
     print(together(shards).model_dump_json())
 
 
-async def _shard(folder: str, profile: Profile, memory: Memory, past: Past) -> Prediction:
-    data = parquet(folder)
+async def _shard(work: str, shard: int, profile: Profile, memory: Memory, past: Past) -> Prediction:
+    data = parquet(f"{work}/contexts/shard={shard}")
+    phrasing = Rehearsal(memory, PATTERNS, known_phrasings(f"{work}/phrasings"))
+    memory.book = await written(phrasing, profile.words)
     sample = [Context.from_row(row) for row in data.head(SAMPLE).to_pylist()]
     rehearsals = [await rehearse(lambda user, ask: personalize(user, ask, profile), user, memory) for user in sample]
     seen: set[str] = set()
-    return predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
+    predicted = predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
+    return predicted.and_once(Load.of(phrasing, seen), past)
 
 
 if __name__ == "__main__":

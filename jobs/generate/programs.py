@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from jobs.generate import templates
+from jobs.generate import grounds, templates
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.phrasebook import Pattern, fill
@@ -16,7 +16,6 @@ from jobs.generate.ranking import Ranked, may_change, rank
 from jobs.generate.scoring import METHODS, Scores
 from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.profile import Night, Profile
-from jobs.prompts import in_place
 
 NAMED = 2  # events an explanation names
 
@@ -67,14 +66,12 @@ async def summarize(user: Context, ask: Session, noun: str, way: str) -> Words:
     template = templates.summary(user)
     if not favourites or way == "template":
         return Words(template, "template")
-    told: dict[str, Any] = {"likes": likes, "favourites": favourites, "dislikes": dislikes}
-    likes, favourites, dislikes = (list(map(in_place, labels)) for labels in (likes, favourites, dislikes))
-    needed = (tuple(likes or favourites),)
-    evidence = Evidence(liked=(*likes, *favourites), disliked=tuple(dislikes), others=(noun,), needed=needed)
+    evidence = grounds.of_summary(user, noun)
     if way == "phrasebook":
         names = titled(favourites) | {"L": templates.tags(likes), "D": templates.tags(dislikes)}
         return filled(ask, Pattern.of("summary", names), names, evidence, template, user.user_id)
-    return checked(await ask.complete("summary", **told, noun=noun), evidence, template)
+    answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
+    return checked(answer, evidence, template)
 
 
 async def score(user: Context, ask: Session, night: Night) -> Scores:
@@ -88,17 +85,18 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, way: 
     """Why `item` is in the user's list; a template where there is nothing to tell."""
     support = [user.events[name] for name in user.support(item)]
     because = list(dict.fromkeys(event.title for event in support))[:NAMED]
-    behind = {tag for event in support for tag in event.tags}
+    behind = {tag for event in support if event.title in because for tag in event.tags}
     shared = [tag for tag in item.tags if tag in behind]
     template = templates.explanation(user, item, because, shared)
     if not because or way == "template":
         return Words(template, "template")
-    title, *named = map(in_place, (item.title, *because))
-    evidence = Evidence(others=(title, *named, *map(in_place, item.tags), noun), needed=((title,), tuple(named)), new=title)
+    named = [event for event in support if event.title in because]
+    evidence, liked = grounds.of_explanation(user, item, named, noun), all(event.positive for event in named)
     if way == "phrasebook":
-        names = titled(named) | {"T": templates.tags(shared[:2]), "X": templates.quoted([title])}
-        return filled(ask, Pattern.of("explanation", names), names, evidence, template, user.user_id + item.item_id)
-    return checked(await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun), evidence, template)
+        names = titled(because) | {"T": templates.tags(shared[:2]), "X": templates.quoted([item.title])}
+        return filled(ask, Pattern.of("explanation", names, liked), names, evidence, template, user.user_id + item.item_id)
+    answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
+    return checked(answer, evidence, template)
 
 
 def titled(titles: Sequence[str]) -> dict[str, str]:

@@ -18,10 +18,10 @@ from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
-from jobs.generate.phrasing import known_phrasings, written
+from jobs.generate.phrasing import PATTERNS, known_phrasings, written
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
-from jobs.generate.rehearsal import Load, rehearse
+from jobs.generate.rehearsal import Load, Rehearsal, rehearse
 from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
@@ -66,6 +66,7 @@ class Worker:
         self._room = Room()
         self._began = self._served = time.monotonic()
         self._expected = 0.0  # new calls of this attempt
+        self._once = Load(0, 0, 0, 0, 0)  # what phrasings cost
         self._stopped: Exception | None = None
         self._main: asyncio.Task[None] | None = None
 
@@ -121,8 +122,15 @@ class Worker:
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
         suspects = self.journal.suspects
         if self._phrased:
-            ask = Session(self.memory, ("pattern", ""), known_phrasings(f"{self._work}/phrasings"))
-            self.memory.book = await written(ask, self.profile.words)
+            known = known_phrasings(f"{self._work}/phrasings")
+            rehearsal = Rehearsal(self.memory, PATTERNS, known)
+            await written(rehearsal, self.profile.words)
+            self._once = Load.of(rehearsal, set())
+            if self._once.calls:
+                self._capacity()  # loads the model
+            self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)
+            if told := self.memory.book.describe():
+                self.progress(told)
         async with asyncio.TaskGroup() as programs:
             async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)
@@ -173,6 +181,7 @@ class Worker:
                     loads = [place.load for place in places]
                     predicted = predict(loads, self.total - len(done) - self.counts["users"], self.past)
                     self._expected = self.counts["new"] + predicted.calls[0]
+                    predicted = predicted.and_once(self._once, self.past)
                     self.journal.predicted = self.journal.predicted or predicted.columns()
                 for place in ordered(places):
                     yield place

@@ -54,7 +54,7 @@ class Writer(FakeEngine):
 
 
 def reason(**facts: str) -> str:
-    had = facts["In the reader's history"]
+    had = facts.get("In the reader's history") or facts["Liked by the reader"]
     tags = "" if facts["In common"] == "-" else f", with {facts['In common']}"
     return f"{facts['Begin with']} have {had} in your history: try {{X}}{tags}."
 
@@ -162,7 +162,7 @@ def test_a_hostile_title_is_filled_in_as_it_is_or_not_at_all(title: str, tmp_pat
         ("{X} is a natural next step.", "slots"),
         ("Because {A} is in your history, {X} and {A} fit.", "slots"),
         ("Because {A} and {B} are in your history, try {X}.", "slots"),
-        ("You liked {A}, so try {X}.", "liking"),
+        ("You liked {A}, so try {X}.", "polarity"),
         ("{X} is in your history, and {A} fits.", "seen"),
         ("Because {A} is in your history, try Rashomon and {X}.", "names"),
     ],
@@ -230,4 +230,4 @@ def scored(nats: dict[str, float]) -> Any:
 def test_equal_answers_are_one_phrasing() -> None:
     engine = FakeEngine(answer="Since {A} is in your history, {X} is worth a look.")
     book = asyncio.run(written(ask(engine), Words(explanation="phrasebook")))
-    assert [each.text for each in book.phrasings[AX]] == [engine.answer] and len(book.phrasings) == 4
+    assert [each.text for each in book.phrasings[AX]] == [engine.answer] and len(book.phrasings) == 8

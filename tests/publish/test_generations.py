@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs import generations
+from jobs.profile import Words
 from jobs.runs import put_run
 from jobs.storage import folders, read_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, call, made, prepared, sha
@@ -110,3 +111,12 @@ def test_answers_known_of_a_user_and_its_candidates(spark, profile, calls: list[
     for user, (_, expected) in KNOWN.items():
         assert {answer["generation_id"] for answer in found[user]} == (set() if empty else {sha(name) for name in expected})
         assert len(found[user]) == (0 if empty else len(expected))
+
+
+def test_answers_known_of_shapes_of_facts(spark, profile) -> None:
+    about = "explanation AX", "pattern"
+    remember(spark, profile, [*CALLS, call("of AX", *about), call("lost", *about, status="failed")])
+    phrased = profile.model_copy(update={"words": Words(explanation="phrasebook")})
+    found = generations.phrasings(spark, phrased)
+    assert [row["generation_id"] for row in found.collect()] == [sha("of AX")]
+    assert generations.phrasings(spark, phrased, force=True) is generations.phrasings(spark, profile) is None

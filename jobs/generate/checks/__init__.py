@@ -1,0 +1,45 @@
+"""Mechanical checks of words against the facts they were made from. What does not pass is replaced by a template.
+
+Each check returns the reason it objects, or nothing. Names, quotes, numbers and every word that is not in a small vocabulary
+count as claims: each must be in the evidence. How well that works is measured on labelled sentences (tests/data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobs.generate.checks import claims, fluency, form, history, likes
+from jobs.generate.checks.evidence import Evidence
+from jobs.generate.checks.reading import Token, read
+
+__all__ = ["CHECKS", "Evidence", "objections"]
+
+CHECKS: tuple[Callable[[str, list[Token], Evidence], str | None], ...] = (
+    form.characters,
+    form.markup,
+    form.links,
+    form.personal,
+    form.instructions,
+    form.hostile,
+    form.length,
+    form.ending,
+    claims.quotes,
+    claims.names,
+    claims.words,
+    claims.needed,
+    claims.numbers,
+    claims.creators,
+    claims.tags,
+    likes.polarity,
+    likes.hedges,
+    history.seen,
+    form.repetition,
+    fluency.fluency,
+)
+
+
+def objections(text: str, finish_reason: str | None, evidence: Evidence) -> list[str]:
+    """Every reason not to publish `text`, each as "name: detail"; empty where it may stand."""
+    found = [] if finish_reason == "stop" else [f"unfinished: {finish_reason}"]
+    tokens = read(text, evidence)
+    return found + [reason for check in CHECKS if (reason := check(text, tokens, evidence))]

@@ -1,0 +1,94 @@
+"""A verb agrees with its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.generate.checks.evidence import Evidence
+from jobs.generate.checks.grammar import VERB, is_, only, pairs
+from jobs.generate.checks.reading import Token
+
+
+def agreement(sentence: Sequence[Token], evidence: Evidence) -> str | None:
+    """A verb agrees with its subject: names in a list, this person, you."""
+    for place, token in enumerate(sentence):
+        if not place or not is_(token, *VERB):
+            continue
+        number = _subject(sentence, place)
+        subject = sentence[place - 1].text
+        if number == 1 and (token.text in ("are", "were", "have", "do") or only(token, {"base"})):
+            return f"{subject} {token.text}"
+        if number == 2 and (token.text in ("is", "was", "has", "does") or only(token, {"third"})):
+            return f"{subject} {token.text}"
+    return _coordinated(sentence)
+
+
+def _subject(sentence: Sequence[Token], verb: int) -> int:
+    """1 where the verb's subject is one, 2 where it is more, 0 where that is not plain."""
+    end = verb
+    while end and only(sentence[end - 1], {"adverb"}):
+        end -= 1
+    if not end:
+        return 0
+    last = sentence[end - 1]
+    if last.text in ("you", "they", "we") and _is_start(sentence, end - 1):
+        return 2
+    if last.text in ("he", "she", "it") and _is_start(sentence, end - 1):
+        return 1
+    if is_(last, "person", "noun", "thing") and not is_(last, "plural"):
+        begin = end - 1
+        while begin and is_(sentence[begin - 1], "adjective", "person", "thing", "noun"):
+            begin -= 1
+        single = (
+            begin and sentence[begin - 1].text in ("this", "a", "another", "each", "every") and _is_start(sentence, begin - 1)
+        )
+        return 1 if single else 0
+    return _listed(sentence, end)
+
+
+def _is_start(sentence: Sequence[Token], place: int) -> bool:
+    """Whether a subject may begin here."""
+    return place == 0 or is_(sentence[place - 1], "subordinator", "end", "conjunction") or sentence[place - 1].text == "as"
+
+
+def _listed(sentence: Sequence[Token], end: int) -> int:
+    """The number of a list of names that ends here and begins a clause: "A" and "B", the crime and drama of "A"."""
+    place, items, joined, plural = end - 1, 0, False, False
+    while place >= 0:
+        token = sentence[place]
+        if token.kind == "number" or token.text in ("(", ")", "'s") or token.kind == "creator":
+            place -= 1
+        elif token.kind in ("title", "tag", "noun"):
+            items += 1
+            plural = plural or token.plural
+            while place and sentence[place].kind in ("tag", "noun") and sentence[place - 1].kind == "tag":
+                place -= 1
+            place -= 1
+        elif items and token.text == "and" and not joined and place and sentence[place - 1].kind != "mark":
+            joined, place = True, place - 1
+        elif items and token.text == "," and joined:
+            place -= 1
+        elif items and token.text == "of" and place and sentence[place - 1].kind == "tag":
+            items, joined, plural, place = 0, False, False, place - 1
+        elif items and is_(token, "the", "possessive", "a") and place and not is_(sentence[place - 1], "preposition"):
+            place -= 1
+        else:
+            break
+    begins = (
+        place < 0
+        or only(sentence[place], {"subordinator", "end", "determiner", "object", "pronoun"})
+        or sentence[place].text == "as"
+    )
+    if not items or not begins or (items > 1 and not joined):
+        return 0
+    return 2 if items > 1 or plural else 1
+
+
+def _coordinated(sentence: Sequence[Token]) -> str | None:
+    """ "loves Big and enjoy Heat": both verbs of one subject have its number."""
+    for place, left, right in pairs(sentence):
+        if left.text in ("and", "but") and only(right, {"base"}):
+            earlier = [token for token in sentence[:place] if is_(token, "third", "base", "modal", "be")]
+            if earlier and only(earlier[-1], {"third"}) and not any(token.text in ("to", "do") for token in sentence[:place]):
+                return f"{left.text} {right.text}"
+    return None

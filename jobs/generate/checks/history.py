@@ -1,0 +1,93 @@
+"""What the user has is in their history; the recommended title is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from jobs.generate.checks.evidence import Evidence, fold
+from jobs.generate.checks.reading import PARTS, Token, sentences, split, titles
+from jobs.generate.checks.vocabulary import words_of
+
+HAD = words_of("""
+    like love enjoy prefer adore admire appreciate favour favor watch see read buy choose pick own know explore discover
+    try rank find
+""")
+OFFERED = words_of("fits suits next try worth recommended suggested matches")
+
+
+def seen(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
+    """The recommended title is nothing the user has, and what they have is not offered."""
+    if evidence.new is None:
+        return None
+    new, had = fold(evidence.new), {fold(name) for group in evidence.needed for name in group} - {fold(evidence.new)}
+    for sentence in sentences(tokens):
+        earlier: list[Token] = []
+        for part in _clauses(sentence):
+            here = {token.name for token in titles(part)}
+            if new in _had(part, earlier) or ({"again", "revisit"} & {token.text for token in part} and new in here):
+                return "seen: told as already in the history"
+            offers = [place for place, token in enumerate(part) if token.text in OFFERED]
+            if offers and new not in here and had & {token.name for token in titles(part[: offers[-1]])}:
+                return "seen: offered though in the history"
+            earlier += part
+            if "it" in _objects_had(part):
+                return "seen: told as already in the history"
+    return None
+
+
+def _clauses(sentence: Sequence[Token]) -> Iterable[list[Token]]:
+    """Parts with one verb each, as far as marks and conjunctions show them; what you may do begins one."""
+    breaks = {*PARTS, "so", "because", "since", "if", "given", "when"}
+    for part in split(sentence, breaks):
+        cuts = [place for place in range(1, len(part) - 1) if part[place].text == "you" and "modal" in part[place + 1].sorts]
+        for start, end in zip([0, *cuts], [*cuts, len(part)], strict=True):
+            yield part[start:end]
+
+
+def _had(part: list[Token], earlier: list[Token]) -> set[str]:
+    """Names of titles that a clause tells as had; `earlier` is what stands before it in the sentence."""
+    found: set[str] = set()
+    for place in range(len(part)):
+        if _is_had(part, place):
+            found |= {each.name for each in titles(part[place:])} or _nearest(part[:place], earlier)
+        elif _is_state(part, place):
+            found |= _nearest(part[:place], []) or {each.name for each in titles(part[place:])} or _nearest([], earlier, part)
+    return found
+
+
+def _is_had(part: Sequence[Token], place: int) -> bool:
+    """A verb of what the user did: liked, have seen, (you) own; not what they may do, nor what was chosen for them."""
+    token, before = part[place], part[max(0, place - 3) : place]
+    if token.base not in HAD or any("modal" in each.sorts for each in before) or (before and before[-1].text == "to"):
+        return False
+    past = {"past", "participle"} & token.sorts and not {"base"} & token.sorts
+    if past:
+        return not (before and "be" in before[-1].sorts) and not (before and before[-1].text in ("well", "be"))
+    words = [each for each in before if "adverb" not in each.sorts]
+    return bool(words) and words[-1].text in ("you", "have", "has", "had", "person", "'ve") and "base" in token.sorts
+
+
+def _is_state(part: Sequence[Token], place: int) -> bool:
+    token, before = part[place].text, [each.text for each in part[max(0, place - 3) : place]]
+    if token in ("history", "list", "watchlist", "collection"):
+        after = [each.base for each in part[place + 1 : place + 2]]
+        return bool({"in", "from", "of", "part"} & set(before)) or after in (["include"], ["have"])
+    return token in ("favourite", "favourites", "favorite", "favorites", "already")
+
+
+def _nearest(before: Sequence[Token], earlier: Sequence[Token], part: Sequence[Token] = ()) -> set[str]:
+    """Names of the last titles in a row before a place; for a clause with "which" the last one, else any before it."""
+    if not before and earlier and part and part[0].text not in ("which", "that"):
+        return {token.name for token in titles(earlier)} if "be" in part[0].sorts else set()
+    row: set[str] = set()
+    for token in reversed([*earlier, *before] if not titles(before) else before):
+        if token.kind == "title":
+            row.add(token.name)
+        elif row and token.text not in ("and", "or"):
+            break
+    return row
+
+
+def _objects_had(part: Sequence[Token]) -> set[str]:
+    """Pronouns that a clause tells as had: "you liked it"."""
+    return {part[place + 1].text for place in range(len(part) - 1) if _is_had(part, place)}

@@ -1,0 +1,119 @@
+"""What the user likes and dislikes is told as it is, and not as a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from jobs.generate.checks.evidence import Evidence, fold, folded
+from jobs.generate.checks.reading import PARTS, Token, sentences, split
+from jobs.generate.checks.vocabulary import words_of
+
+LIKING = words_of("""
+    like love enjoy prefer favour favor appreciate adore admire favourite favourites favorite favorites fan fans lover lovers
+    fond fondness keen drawn taste tastes liking appeal interest interests interested best passion appetite weakness
+""")
+NEGATION = words_of("not never no rarely seldom hardly nothing none")
+FORWARD = words_of("to over than without except unlike besides despite instead")  # say nothing of what stands before
+REJECTING = FORWARD - {"to", "over"} | words_of("dislike hate avoid skip less least little away apart aside")
+HEDGES = words_of("probably perhaps maybe possibly likely")
+OPEN = words_of("will would may might could should")  # what the user may think of the new title
+
+
+def polarity(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
+    """What is disliked stands with a word of rejection, what is liked with none, and what is neither is not told as liked."""
+    liked, disliked = folded(evidence.liked), folded(evidence.disliked)
+    for sentence in sentences(tokens):
+        if NEGATION & {token.text for token in sentence} and (twice := _twice(sentence)):
+            return f"polarity: {twice} is denied"
+        for token, told in _told(sentence):
+            if token.name in disliked and told != "rejected":
+                return f"polarity: {token.name} told as liked"
+            if token.name in liked | {fold(evidence.new or "")} and told == "rejected":
+                return f"polarity: {token.name} told as disliked"
+            if (
+                token.kind == "title"
+                and token.name not in liked | disliked
+                and token.name != fold(evidence.new or "")
+                and told == "liked here"
+            ):
+                return f"polarity: {token.name} told as liked"
+    return None
+
+
+def _twice(sentence: Sequence[Token]) -> str | None:
+    """A rejection that is denied: "does not avoid horror"."""
+    for place, token in enumerate(sentence):
+        if token.text in NEGATION and sentence[place + 1 : place + 2] != [] and sentence[place + 1].text != "only":
+            for each in sentence[place + 1 : place + 4]:
+                if each.base in ("dislike", "hate", "avoid", "skip", "without"):
+                    return each.text
+    return None
+
+
+def _told(sentence: Sequence[Token]) -> Iterator[tuple[Token, str | None]]:
+    """Each name with what is told of it: liked here, liked (in the part before), rejected, or nothing."""
+    inherited: str | None = None
+    prefers = any(token.base == "prefer" for token in sentence)
+    for part in split(sentence, PARTS):
+        signs = _signs(part, prefers or inherited == "liked")
+        if part[0].text == "with" and inherited == "rejected":
+            inherited = None
+        for place, token in enumerate(part):
+            if token.kind in ("title", "tag"):
+                before = [sign for at, sign in signs if at < place][-1:]
+                after = [sign for at, sign in signs if at > place and part[at].text not in FORWARD][:1]
+                said = next(iter(before + after), inherited)
+                yield token, ("liked here" if said == "liked" and (before or after) else said)
+        inherited = signs[-1][1] if signs else inherited
+
+
+def _signs(part: Sequence[Token], prefers: bool) -> list[tuple[int, str]]:
+    """Places of words that say whether what stands with them is liked or rejected."""
+    found: list[tuple[int, str]] = []
+    denied = -9
+    for place, token in enumerate(part):
+        after = part[place + 1].text if place + 1 < len(part) else ""
+        if token.text in NEGATION and after != "only":
+            found.append((place, "rejected"))
+            denied = place
+        elif (
+            token.base in REJECTING
+            or token.text in REJECTING
+            or (token.text == "clear" and after == "of")
+            or (token.text in ("to", "over") and prefers and _between_names(part, place))
+        ):
+            found.append((place, "rejected"))
+        elif _is_liking(part, place) and place - denied > 3:
+            found.append((place, "liked"))
+    return found
+
+
+def _between_names(part: Sequence[Token], place: int) -> bool:
+    return 0 < place < len(part) - 1 and part[place - 1].kind in ("tag", "title", "noun") and part[place + 1].kind != "word"
+
+
+def _is_liking(part: Sequence[Token], place: int) -> bool:
+    """A word of liking; "like" behind a noun or a mark only compares."""
+    token = part[place]
+    if token.text == "like":
+        before = part[place - 1] if place else None
+        return before is not None and bool(
+            before.sorts & {"subject", "modal", "adverb", "conjunction", "do"} or before.text == "to"
+        )
+    return token.base in LIKING or token.text in LIKING
+
+
+def hedges(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
+    """Nothing is told of the user as if it were a guess. What they may think of the new title is one, in an explanation."""
+    for place, token in enumerate(tokens):
+        before, after = (
+            [each.text for each in tokens[max(0, place - 2) : place]],
+            [each.text for each in tokens[place + 1 : place + 4]],
+        )
+        is_modal = "modal" in token.sorts
+        if is_modal and (evidence.new is None or "have" in after[:2] or after[:1] == ["had"]):
+            return f"hedges: {token.text}"
+        sure = evidence.new is not None and not OPEN.isdisjoint(before)
+        if token.text in HEDGES and not (sure and "have" not in after):
+            return f"hedges: {token.text}"
+    return None

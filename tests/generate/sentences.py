@@ -1,0 +1,91 @@
+"""The labelled sentences of tests/data/sentences.yaml, each with the evidence it is judged by."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.generate.checks import Evidence
+
+DATA = Path(__file__).parents[1] / "data"
+FILES = ("sentences.yaml",)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`kind` is "good", or what is wrong."""
+
+    case: str
+    kind: str
+    text: str
+    evidence: Evidence
+
+    @property
+    def held_out(self) -> bool:
+        """A third that nobody looks at while tuning."""
+        return hashlib.sha256(self.text.encode()).digest()[0] % 3 == 0
+
+
+def labelled() -> list[Sentence]:
+    return [sentence for file in FILES for case in cases(file).values() for sentence in _sentences(case)]
+
+
+def cases(file: str = FILES[0]) -> dict[str, dict[str, Any]]:
+    return {case["case"]: case for case in yaml.safe_load((DATA / file).read_text(encoding="utf-8"))}
+
+
+def _sentences(case: dict[str, Any]) -> Iterator[Sentence]:
+    known = evidence(case)
+    for kind, lines in ({"good": case.get("good", "")} | case.get("bad", {})).items():
+        for line in lines.splitlines():
+            text = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match.group(1), 16)), line)
+            yield Sentence(case["case"], kind, text, known)
+
+
+def evidence(case: dict[str, Any]) -> Evidence:
+    """What a night would know, from the evidence of a case."""
+    return _explanation(case) if "recommended" in case else _summary(case)
+
+
+def _summary(case: dict[str, Any]) -> Evidence:
+    likes, favourites = case["likes"], case["favourites"]
+    disliked = case.get("disliked", {})
+    return Evidence(
+        liked=(*likes, *favourites),
+        disliked=(*case["dislikes"], *disliked),
+        needed=((*likes, *favourites),),
+        tags=(*likes, *case["dislikes"]),
+        counts=likes,
+        events=case["events"],
+        **_about(case, favourites | disliked),
+    )
+
+
+def _explanation(case: dict[str, Any]) -> Evidence:
+    had, ((new, about),) = case["had"], case["recommended"].items()
+    behind = {tag for item in had.values() for tag in item["tags"]}
+    return Evidence(
+        liked=tuple(title for title, item in had.items() if item.get("liked", True)),
+        others=(new, *had),
+        needed=((new,), tuple(had)),
+        new=new,
+        tags=(*about["tags"], *behind),
+        common=tuple(tag for tag in about["tags"] if tag in behind),
+        **_about(case, had | case["recommended"]),
+    )
+
+
+def _about(case: dict[str, Any], items: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "noun": case["noun"],
+        "user": case["user"],
+        "traits": {title: tuple(item["tags"]) for title, item in items.items() if "tags" in item},
+        "years": {title: item["year"] for title, item in items.items() if "year" in item},
+        "creators": {title: tuple(item["creators"]) for title, item in items.items() if "creators" in item},
+    }
