@@ -155,7 +155,7 @@ class Night(Table):
     new_items: Annotated[int, Field(ge=0)] = 1  # places kept for what content brings (`new_places`); 0: it brings nothing
     sentence_model: Name | None = None  # a folder (relative: under NOCTURNE_HOME): new items resemble others by meaning too
     history_length: Count = 50  # most recent events a context keeps
-    explanations: Annotated[int, Field(ge=0)] = 3  # of the list's first items that the model explains; templates beyond
+    explanations: Annotated[int, Field(ge=0)] = 3  # `personal` ones, of a list's first items; templates beyond
     scored: Annotated[int, Field(ge=0)] = 10  # candidates, best first, that the model scores
     cold_events: Annotated[int, Field(ge=0)] = 5  # users with fewer events are marked cold
     shards: Annotated[int, Field(ge=1, le=4096)] = 1

@@ -17,6 +17,7 @@ from typing import Any
 
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.context import Subject
+from jobs.generate.slots import misplaced
 from jobs.profile import Words
 
 PLACEHOLDER = re.compile(r"\{([A-Z])\}")
@@ -126,6 +127,8 @@ def faults(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> l
     slots = "".join(sorted(PLACEHOLDER.findall(text)))
     if slots != pattern.slots:
         return [f"slots: {slots or 'none'} in place of {pattern.slots}"]
+    if against := misplaced(text):
+        return [against]
     return objections(fill(text, STAND_INS), finish_reason, pattern.evidence())
 
 

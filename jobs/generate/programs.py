@@ -40,7 +40,8 @@ async def personalize(user: Context, ask: Session, profile: Profile) -> dict[str
     summary = await summarize(user, ask, noun, profile.words.summary)
     scores = await score(user, ask, night)
     ranked = rank(user.candidates, scores, user.experiment_group, night)
-    ways = [profile.words.explanation if each.rank <= night.explanations else "template" for each in ranked]
+    way = profile.words.explanation
+    ways = [way if each.rank <= night.explanations or way == "phrasebook" else "template" for each in ranked]
     told = await asyncio.gather(*[explain(user, ask, each.item, noun, way) for each, way in zip(ranked, ways, strict=True)])
     interests, dislikes = taste(user, "likes_tag", "favourite"), taste(user, "dislikes_tag", "disliked")
     cited = [each["evidence"] for each in (*interests, *dislikes)] + [each.item.events for each in ranked]

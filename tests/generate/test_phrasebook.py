@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from jobs.contracts import OF_THE_RUN, contract
 from jobs.generate.engine import Engine, Reply
@@ -17,6 +19,7 @@ from jobs.generate.phrasebook import Pattern, Phrasebook, Phrasing, faults, fill
 from jobs.generate.phrasing import minimal_pairs, unlikely, written
 from jobs.generate.session import Memory, Session
 from jobs.generate.worker import Worker
+from jobs.home import REPOSITORY
 from jobs.manifest import read_manifest
 from jobs.profile import Profile, Words
 from jobs.progress import Progress
@@ -55,14 +58,15 @@ class Writer(FakeEngine):
 
 def reason(**facts: str) -> str:
     had = facts.get("In the reader's history") or facts["Liked by the reader"]
-    tags = "" if facts["In common"] == "-" else f", with {facts['In common']}"
-    return f"{facts['Begin with']} have {had} in your history: try {{X}}{tags}."
+    start = f"You chose {had}, and" if facts["Begin with"] == "You" else f"{facts['Begin with']} you know {had},"
+    return f"{start} {{X}} is worth a look{'' if facts['In common'] == '-' else ': it has {T} too'}."
 
 
 def taste(**facts: str) -> str:
-    likes = "" if facts["Likes"] == "-" else f", and {facts['Likes']}"
-    dislikes = "" if facts["Dislikes"] == "-" else f", but not {facts['Dislikes']}"
-    return f"{facts['Begin with']} likes {facts['Favourites']}{likes}{dislikes}."
+    start = {"This person": "This person loves", "They": "They love"}.get(facts["Begin with"], facts["Begin with"])
+    titles, liked = facts["Favourites"], facts["Likes"] != "-"
+    likes = f"{{L}} most of all, and {titles} in particular" if liked else f"{titles} best of all"
+    return f"{start} {likes}{', but not {D}' if facts['Dislikes'] != '-' else ''}."
 
 
 def work(profile: Profile, engine: Engine) -> Worker:
@@ -163,7 +167,7 @@ def test_a_hostile_title_is_filled_in_as_it_is_or_not_at_all(title: str, tmp_pat
         ("Because {A} is in your history, {X} and {A} fit.", "slots"),
         ("Because {A} and {B} are in your history, try {X}.", "slots"),
         ("You liked {A}, so try {X}.", "polarity"),
-        ("{X} is in your history, and {A} fits.", "seen"),
+        ("{X} is in your history, and {A} is worth a look.", "seen"),
         ("Because {A} is in your history, try Rashomon and {X}.", "names"),
     ],
 )
@@ -231,3 +235,21 @@ def test_equal_answers_are_one_phrasing() -> None:
     engine = FakeEngine(answer="Since {A} is in your history, {X} is worth a look.")
     book = asyncio.run(written(ask(engine), Words(explanation="phrasebook")))
     assert [each.text for each in book.phrasings[AX]] == [engine.answer] and len(book.phrasings) == 8
+
+
+WRITTEN = yaml.safe_load((REPOSITORY / "tests/data/phrasings.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("held_out", "recall", "precision"), [(False, 1.0, 0.85), (True, 0.95, 0.7)])
+def test_what_a_small_model_writes_is_told_apart(held_out: bool, recall: float, precision: float) -> None:
+    """Recall and precision of what speaks against bad phrasings; to refuse a good one costs little."""
+    rows = [row for row in WRITTEN if row.get("held_out", False) == held_out]
+    refused = [bool(faults(shape(**row), row["text"])) for row in rows]
+    bad = [not row["good"] for row in rows]
+    both = sum(map(operator.and_, refused, bad))
+    wrong = [row["text"] for row, one, other in zip(rows, refused, bad, strict=True) if one != other]
+    assert both >= recall * sum(bad) > 10 and both >= precision * sum(refused), "\n".join(wrong)
+
+
+def shape(slots: str, liked: bool = False, **_: Any) -> Pattern:
+    return Pattern("explanation" if "X" in slots else "summary", slots, liked)
