@@ -39,7 +39,7 @@ ODD = 'a.*(b)[c]{d}|e\\f "g" ^$?+'
         ('Since "Jerk, The" is in your history, "Crow, The" fits well.', why("Crow, The", "Jerk, The")),
         ('Since "Alien" is in your history, "Alien 3" fits well.', why("Alien 3", "Alien")),
         ('Since "Alien 3" is in your history, "Alien" fits well.', why("Alien", "Alien 3")),
-        ('Since "Big" is in your history, "Her" fits well: it shares others.', why("Her", "Big")),
+        ('Since "Big" is in your history, "Her" fits well: it shares these.', why("Her", "Big")),
         ('Since "It" is in your history, "Up" fits well with it.', why("Up", "It")),
         ('Since "300" is in your history, "2001: A Space Odyssey" fits well.', why("2001: A Space Odyssey", "300")),
         ('Since "3" is in your history, "Alien" fits well.', why("Alien", "3", tags=("a", "b", "c", "d"))),
