@@ -9,7 +9,7 @@ from jobs.generate.checks.evidence import Evidence, folded
 from jobs.generate.checks.reading import END, NAME, Token, mark, sentences, unknown
 
 QUOTED = re.compile(r'"([^"]*)"')
-ALONE = re.compile(rf"{NAME.pattern}[,.!?]?$")
+ALONE = re.compile(rf"{NAME.pattern}[,.!?]?\s*$")
 
 
 def quotes(text: str, tokens: list[Token], evidence: Evidence) -> str | None:

@@ -17,7 +17,8 @@ PHONE = re.compile(r"(?<![\w.])\+?\(?\d(?:[\s().-]*\d){6,}")
 INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass) (?:\w+ ){0,3}(?:instructions?|prompts?|rules?|previous|above|everything)\b"
     r"|\b(?:print|reveal|repeat) (?:\w+ ){0,3}(?:prompt|instructions?|secrets?|passwords?)\b|\bas an ai\b|\byou are now\b"
-    r"|\b(?:system|assistant|user|developer) ?(?:prompt|message)?:|\b(?:click|subscribe|sign up|buy now|call now|you must)\b"
+    r"|\b(?:system|assistant|user|developer) ?(?:prompt|message)?:"
+    r"|\b(?:click (?:here|on)|subscribe (?:now|to)|sign up|(?:buy|call) now|you must)\b"
     r"|\b(?:say|write|output) (?:that|only)\b|\bjailbreak\b|\bsudo\b|\brm -rf\b|\bdrop table\b|\bunion select\b",
     re.I,
 )
