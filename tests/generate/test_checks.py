@@ -39,7 +39,7 @@ ODD = 'a.*(b)[c]{d}|e\\f "g" ^$?+'
         ('Since "Jerk, The" is in your history, "Crow, The" fits well.', why("Crow, The", "Jerk, The")),
         ('Since "Alien" is in your history, "Alien 3" fits well.', why("Alien 3", "Alien")),
         ('Since "Alien 3" is in your history, "Alien" fits well.', why("Alien", "Alien 3")),
-        ('Since "Big" is in your history, "Her" fits well: it shares others.', why("Her", "Big")),
+        ('Since "Big" is in your history, "Her" fits well: it shares these.', why("Her", "Big")),
         ('Since "It" is in your history, "Up" fits well with it.', why("Up", "It")),
         ('Since "300" is in your history, "2001: A Space Odyssey" fits well.', why("2001: A Space Odyssey", "300")),
         ('Since "3" is in your history, "Alien" fits well.', why("Alien", "3", tags=("a", "b", "c", "d"))),
@@ -224,7 +224,7 @@ def test_odd_titles_break_nothing(title: str) -> None:
         ("Avventura, L' (Adventure, The)", "L'Avventura"),
         ("Lord of the Rings: The Two Towers, The", "The Lord of the Rings: The Two Towers"),
         ("Lord of the Rings: The Two Towers, The", "The Two Towers"),
-        ("Lord of the Rings: The Two Towers, The", "The Lord of the Rings"),
+        ("Speed 2: Cruise Control", "Speed 2"),
         ("Spirited Away (Sen to Chihiro no kamikakushi)", "Sen to Chihiro no kamikakushi"),
         ("The Hobbit, or There and Back Again", "The Hobbit"),
         ("Romeo & Juliet", "Romeo and Juliet"),
@@ -238,14 +238,14 @@ def test_titles_as_people_write_them(title: str, spelled: str) -> None:
 @pytest.mark.parametrize(
     ("titles", "spelled"),
     [
-        (["Alien: Resurrection"], "Alien"),
-        (["Lord of the Rings: The Two Towers, The", "Lord of the Rings: The Return of the King, The"], "The Lord of the Rings"),
+        (["Mad Max: Fury Road"], "Mad Max"),
+        (["Mad Max: Fury Road", "Rage: Fury Road"], "Fury Road"),
         (["Matrix, The"], "Matrices"),
         (["Heat"], "Heats"),
         (["Once Upon a Time in America"], "Once Upon a Time"),
         (["Big: The Next One"], "The Next One"),
     ],
-    ids=["one word", "either of two", "another word", "a plural", "a part without a colon", "common words"],
+    ids=["another title", "either of two", "another word", "a plural", "a part without a colon", "common words"],
 )
 def test_what_names_no_title(titles: list[str], spelled: str) -> None:
     assert objections(f'Since "{spelled}" is in your history, "Ronin" fits well.', "stop", why("Ronin", *titles)) != []

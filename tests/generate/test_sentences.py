@@ -25,14 +25,14 @@ def rejected(sentence: Sentence) -> bool:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_precision_and_recall(part: str) -> None:
-    """Of what is rejected .98 is bad, of what is bad .97 is rejected."""
+    """Of what is rejected .98 is bad, of what is bad .97 is rejected; of what is held out no sentence is shown."""
     found = Counter((sentence.kind, rejected(sentence)) for sentence in PARTS[part])
     caught = sum(n for (kind, no), n in found.items() if no and kind != "good")
     missed = sum(n for (kind, no), n in found.items() if not no and kind != "good")
     precision, recall = caught / (caught + found["good", True]), caught / (caught + missed)
     table = "\n".join(f"{kind:28} {found[kind, True]:4} rejected {found[kind, False]:4} standing" for kind in kinds())
     print(f"{part}: precision {precision:.3f}, recall {recall:.3f}\n{table}")
-    wrong = [f"{each.kind}: {each.text}" for each in PARTS[part] if rejected(each) == (each.kind == "good")]
+    wrong = [f"{each.kind}: {each.text}" for each in SENTENCES if not each.held_out and rejected(each) == (each.kind == "good")]
     assert precision >= 0.98 and recall >= 0.97, "\n".join(wrong)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobs.generate.checks import claims, fluency, form, history, likes
+from jobs.generate.checks import attributes, claims, fluency, form, history, likes
 from jobs.generate.checks.evidence import Evidence
 from jobs.generate.checks.reading import Token, read
 
@@ -21,15 +21,16 @@ CHECKS: tuple[Callable[[str, list[Token], Evidence], str | None], ...] = (
     form.personal,
     form.instructions,
     form.hostile,
-    form.length,
+    form.sentence_count,
     form.ending,
     claims.quotes,
     claims.names,
     claims.words,
+    claims.sweeping,
     claims.needed,
-    claims.numbers,
-    claims.creators,
-    claims.tags,
+    attributes.numbers,
+    attributes.creators,
+    attributes.tags,
     likes.polarity,
     likes.hedges,
     history.seen,
@@ -41,5 +42,7 @@ CHECKS: tuple[Callable[[str, list[Token], Evidence], str | None], ...] = (
 def objections(text: str, finish_reason: str | None, evidence: Evidence) -> list[str]:
     """Every reason not to publish `text`, each as "name: detail"; empty where it may stand."""
     found = [] if finish_reason == "stop" else [f"unfinished: {finish_reason}"]
+    if too_long := form.length(text, evidence):
+        return [*found, too_long]  # and is not read: some checks take the square of its length
     tokens = read(text, evidence)
     return found + [reason for check in CHECKS if (reason := check(text, tokens, evidence))]

@@ -8,6 +8,9 @@ from jobs.generate.checks.evidence import Evidence
 from jobs.generate.checks.grammar import VERB, is_, only, pairs
 from jobs.generate.checks.reading import Token
 
+SINGLE = frozenset({"this", "a", "another", "their", "your", "'s"})
+OWNER = frozenset({"'s", "this"})
+
 
 def agreement(sentence: Sequence[Token], evidence: Evidence) -> str | None:
     """A verb agrees with its subject: names in a list, this person, you."""
@@ -39,11 +42,23 @@ def _subject(sentence: Sequence[Token], verb: int) -> int:
         begin = end - 1
         while begin and is_(sentence[begin - 1], "adjective", "person", "thing", "noun"):
             begin -= 1
-        single = (
-            begin and sentence[begin - 1].text in ("this", "a", "another", "each", "every") and _is_start(sentence, begin - 1)
-        )
+        single = begin and sentence[begin - 1].text in SINGLE and _is_start(sentence, _owner(sentence, begin - 1))
         return 1 if single else 0
+    if only(last, {"plural", "nouns"}):
+        begin = end - 1
+        while begin and (
+            is_(sentence[begin - 1], "adjective", "person", "possessive") or sentence[begin - 1].text in ("'s", "this")
+        ):
+            begin -= 1
+        return 2 if _is_start(sentence, begin) else 0
     return _listed(sentence, end)
+
+
+def _owner(sentence: Sequence[Token], place: int) -> int:
+    """Where a noun phrase begins whose determiner stands at `place`: before the owner, in "this person's favourite"."""
+    while (sentence[place].text == "'s" and place > 1) or (place and is_(sentence[place], "person")):
+        place -= 1
+    return place
 
 
 def _is_start(sentence: Sequence[Token], place: int) -> bool:
@@ -53,7 +68,7 @@ def _is_start(sentence: Sequence[Token], place: int) -> bool:
 
 def _listed(sentence: Sequence[Token], end: int) -> int:
     """The number of a list of names that ends here and begins a clause: "A" and "B", the crime and drama of "A"."""
-    place, items, joined, plural = end - 1, 0, False, False
+    place, items, joined, plural, described = end - 1, 0, False, False, False
     while place >= 0:
         token = sentence[place]
         if token.kind == "number" or token.text in ("(", ")", "'s") or token.kind == "creator":
@@ -68,8 +83,10 @@ def _listed(sentence: Sequence[Token], end: int) -> int:
             joined, place = True, place - 1
         elif items and token.text == "," and joined:
             place -= 1
-        elif items and token.text == "of" and place and sentence[place - 1].kind == "tag":
-            items, joined, plural, place = 0, False, False, place - 1
+        elif items and token.text in ("of", "as", "like") and (head := _described(sentence, place)) >= 0:
+            if described:
+                return 0
+            items, joined, plural, described, place = 0, False, False, True, head
         elif items and is_(token, "the", "possessive", "a") and place and not is_(sentence[place - 1], "preposition"):
             place -= 1
         else:
@@ -82,6 +99,12 @@ def _listed(sentence: Sequence[Token], end: int) -> int:
     if not items or not begins or (items > 1 and not joined):
         return 0
     return 2 if items > 1 or plural else 1
+
+
+def _described(sentence: Sequence[Token], place: int) -> int:
+    """Where a noun stands that "of", "such as" or "like" at `place` describes; -1 where none does."""
+    head = place - 2 if sentence[place].text == "as" and place > 1 and sentence[place - 1].text == "such" else place - 1
+    return head if head >= 0 and sentence[head].kind in ("tag", "noun") else -1
 
 
 def _coordinated(sentence: Sequence[Token]) -> str | None:

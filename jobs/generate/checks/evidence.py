@@ -92,11 +92,17 @@ def _forms(name: str, kind: str) -> list[str]:
 
 
 def _titles(name: str) -> set[str]:
-    """A title with its article in front, what stands in parentheses or after "or" by itself, and a long part of it."""
+    """A title with its article in front, what stands in parentheses or after "or" by itself, and what a colon parts from it.
+
+    What stands before a colon is often the name of another title ("Mad Max: Fury Road"), unless it ends in a number.
+    """
     whole = re.sub(r"\s*\((?:1[89]|20)\d\d\)$", "", name)
     alternatives = re.split(r"\s*[()]\s*|, or ", whole)
-    parts = [part for each in alternatives for part in re.split(r":\s+", _fronted(each)) if ":" in each and _long(part)]
-    found = {name, whole, *map(_fronted, (whole, *alternatives)), *parts}
+    halves = [_fronted(each).split(": ", 1) for each in alternatives if ": " in each]
+    parts = [
+        half for before, after in halves for half in (after, before) if _long(half) and (half is after or before[-1].isdigit())
+    ]
+    found = {name, whole, *map(_fronted, (whole, *alternatives)), *filter(_long, parts)}
     bare = {form.split(" ", 1)[1] for form in found if form.split(" ")[0] in ARTICLES and " " in form}
     return {form for form in found | bare if form == name or (len(form) > 1 and not _is_common(form))}
 

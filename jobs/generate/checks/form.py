@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from unicodedata import category
 
 from jobs.generate.checks.evidence import Evidence, fold
@@ -17,8 +16,9 @@ E_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 PHONE = re.compile(r"(?<![\w.])\+?\(?\d(?:[\s().-]*\d){6,}")
 INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass) (?:\w+ ){0,3}(?:instructions?|prompts?|rules?|previous|above|everything)\b"
-    r"|\b(?:print|reveal|repeat) (?:\w+ ){0,3}(?:prompt|instructions?|secrets?|passwords?)\b|\bas an ai\b|\byou are (?:now|a)\b"
-    r"|\b(?:system|assistant|user|developer) ?(?:prompt|message)?:|\b(?:click|subscribe|sign up|buy now|call now|you must)\b"
+    r"|\b(?:print|reveal|repeat) (?:\w+ ){0,3}(?:prompt|instructions?|secrets?|passwords?)\b|\bas an ai\b|\byou are now\b"
+    r"|\b(?:system|assistant|user|developer) ?(?:prompt|message)?:"
+    r"|\b(?:click (?:here|on)|subscribe (?:now|to)|sign up|(?:buy|call) now|you must)\b"
     r"|\b(?:say|write|output) (?:that|only)\b|\bjailbreak\b|\bsudo\b|\brm -rf\b|\bdrop table\b|\bunion select\b",
     re.I,
 )
@@ -65,9 +65,11 @@ def hostile(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     return None
 
 
-def length(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
-    if len(text) > evidence.most:
-        return f"length: {len(text)} characters, at most {evidence.most}"
+def length(text: str, evidence: Evidence) -> str | None:
+    return f"length: {len(text)} characters, at most {evidence.most}" if len(text) > evidence.most else None
+
+
+def sentence_count(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     told = len(sentences(tokens))
     return f"length: {told} sentences, at most {SENTENCES}" if told > SENTENCES else None
 
@@ -81,10 +83,13 @@ def repetition(text: str, tokens: list[Token], evidence: Evidence) -> str | None
     spelled = [token.name or token.text for token in tokens]
     runs = [tuple(spelled[place : place + 4]) for place in range(len(spelled) - 3)]
     quoted = [token.name for token in tokens if token.quoted]
-    named = [token.name for token in tokens if token.name and token.kind == "tag"]
+    nouns = [token.text for token in tokens if token.sorts and token.sorts <= {"thing", "plural"}]
+    verbs = [token.text for token in tokens if "third" in token.sorts]
     again = [" ".join(run) for run in runs if runs.count(run) > 1]
     again += [name for name in quoted if quoted.count(name) > 1]
-    again += [one for one, other in pairwise(named) if one == other] + [one for one in named if named.count(one) > 2]
+    for one, between, other in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        again += [one.name] if one.name and one.name == other.name and between.text in ("and", ",", "or") else []
+    again += [noun for noun in nouns if nouns.count(noun) > 1] + [verb for verb in verbs if verbs.count(verb) > 2]
     return f"repetition: {again[0]}" if again else None
 
 

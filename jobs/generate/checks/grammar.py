@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jobs.generate.checks.reading import Token
+from jobs.generate.checks.reading import END, Token
 
 FINITE = frozenset({"third", "be", "modal", "have", "do"})
 VERB = FINITE | {"base", "past"}
-END = Token("", "end")
 DETERMINERS = frozenset({"a", "the", "possessive", "determiner"})
-NOMINAL = frozenset({"thing", "mass", "person", "plural", "people", "tag", "tags", "noun", "nouns"})
+NOMINAL = frozenset({"thing", "mass", "person", "plural", "tag", "tags", "noun", "nouns"})
 COUNTABLE = frozenset({"thing", "person", "noun"})
 
 

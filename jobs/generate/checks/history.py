@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from jobs.generate.checks.evidence import Evidence, fold
-from jobs.generate.checks.reading import PARTS, Token, sentences, split, titles
+from jobs.generate.checks.reading import PARTS, Token, row, sentences, split, titles
 from jobs.generate.checks.vocabulary import words_of
 
 HAD = words_of("""
     like love enjoy prefer adore admire appreciate favour favor watch see read buy choose pick own know explore discover
-    try rank find
+    try rank
 """)
+FEELING = words_of("fan fans love lover taste liking fondness passion interest appreciation history reader viewer")
+OFTEN = words_of("often usually also typically generally frequently")
 OFFERED = words_of("fits suits next try worth recommended suggested matches")
 
 
@@ -24,7 +27,8 @@ def seen(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
         earlier: list[Token] = []
         for part in _clauses(sentence):
             here = {token.name for token in titles(part)}
-            if new in _had(part, earlier) or ({"again", "revisit"} & {token.text for token in part} and new in here):
+            yours = any(one.text == "your" and other.name == new for one, other in pairwise(part))
+            if yours or new in _had(part, earlier) or ({"again", "revisit"} & {token.text for token in part} and new in here):
                 return "seen: told as already in the history"
             offers = [place for place, token in enumerate(part) if token.text in OFFERED]
             if offers and new not in here and had & {token.name for token in titles(part[: offers[-1]])}:
@@ -49,10 +53,31 @@ def _had(part: list[Token], earlier: list[Token]) -> set[str]:
     found: set[str] = set()
     for place in range(len(part)):
         if _is_had(part, place):
-            found |= {each.name for each in titles(part[place:])} or _nearest(part[:place], earlier)
+            behind = _objects(part[place:])
+            named = [each for each in part[:place] if each.kind in ("title", "tag", "noun")]
+            kind_of = "base" in part[place].sorts and bool(named) and named[-1].kind != "title"  # a drama you like
+            found |= behind or (set() if kind_of else _nearest(part[:place], earlier))
+            just = [each.text for each in part[max(0, place - 3) : place]]
+            if "what" in just or just[-2:] == ["one", "you"] or (place and "be" in part[place - 1].sorts):
+                found |= _nearest(part[:place], [])
+        elif part[place].text in FEELING and part[place + 1 : place + 2] and part[place + 1].text in ("of", "for", "in"):
+            found |= {each.name for each in row(part[place + 2 :])}
+        elif part[place].text == "behind" and part[place + 1 : place + 2] and part[place + 1].text == "you":
+            found |= _nearest(part[:place], [])
+        elif part[place].text == "after":
+            found |= {each.name for each in row(part[place + 1 :])}
         elif _is_state(part, place):
+            named = [each for each in part[:place] if each.kind in ("title", "tag", "noun")]
+            if named and named[-1].plural:  # the classics in your history
+                continue
             found |= _nearest(part[:place], []) or {each.name for each in titles(part[place:])} or _nearest([], earlier, part)
     return found
+
+
+def _objects(part: Sequence[Token]) -> set[str]:
+    """Names of titles behind a verb, up to what others often do."""
+    often = [place for place, token in enumerate(part) if token.text in OFTEN]
+    return {each.name for each in titles(part[: often[0]] if often else part)}
 
 
 def _is_had(part: Sequence[Token], place: int) -> bool:
@@ -62,7 +87,7 @@ def _is_had(part: Sequence[Token], place: int) -> bool:
         return False
     past = {"past", "participle"} & token.sorts and not {"base"} & token.sorts
     if past:
-        return not (before and "be" in before[-1].sorts) and not (before and before[-1].text in ("well", "be"))
+        return not (before and "be" in before[-1].sorts and token.base in ("choose", "pick", "find", "rank"))
     words = [each for each in before if "adverb" not in each.sorts]
     return bool(words) and words[-1].text in ("you", "have", "has", "had", "person", "'ve") and "base" in token.sorts
 
@@ -79,13 +104,13 @@ def _nearest(before: Sequence[Token], earlier: Sequence[Token], part: Sequence[T
     """Names of the last titles in a row before a place; for a clause with "which" the last one, else any before it."""
     if not before and earlier and part and part[0].text not in ("which", "that"):
         return {token.name for token in titles(earlier)} if "be" in part[0].sorts else set()
-    row: set[str] = set()
+    names: set[str] = set()
     for token in reversed([*earlier, *before] if not titles(before) else before):
         if token.kind == "title":
-            row.add(token.name)
-        elif row and token.text not in ("and", "or"):
+            names.add(token.name)
+        elif names and token.text not in ("and", "or"):
             break
-    return row
+    return names
 
 
 def _objects_had(part: Sequence[Token]) -> set[str]:

@@ -22,20 +22,19 @@ OPEN = words_of("will would may might could should")  # what the user may think 
 def polarity(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """What is disliked stands with a word of rejection, what is liked with none, and what is neither is not told as liked."""
     liked, disliked = folded(evidence.liked), folded(evidence.disliked)
+    makers = {fold(maker) for each in evidence.creators.values() for maker in each}
     for sentence in sentences(tokens):
+        if [token.text for token in sentence[:1]] == ["not"] and sentence[1:2] and sentence[1].text != "only":
+            return "polarity: not first"
         if NEGATION & {token.text for token in sentence} and (twice := _twice(sentence)):
             return f"polarity: {twice} is denied"
         for token, told in _told(sentence):
             if token.name in disliked and told != "rejected":
                 return f"polarity: {token.name} told as liked"
-            if token.name in liked | {fold(evidence.new or "")} and told == "rejected":
+            if token.name in liked | makers | {fold(evidence.new or "")} and told == "rejected":
                 return f"polarity: {token.name} told as disliked"
-            if (
-                token.kind == "title"
-                and token.name not in liked | disliked
-                and token.name != fold(evidence.new or "")
-                and told == "liked here"
-            ):
+            neutral = token.kind == "title" and token.name not in liked | disliked | {fold(evidence.new or "")}
+            if neutral and told == "liked here":
                 return f"polarity: {token.name} told as liked"
     return None
 
@@ -52,19 +51,30 @@ def _twice(sentence: Sequence[Token]) -> str | None:
 
 def _told(sentence: Sequence[Token]) -> Iterator[tuple[Token, str | None]]:
     """Each name with what is told of it: liked here, liked (in the part before), rejected, or nothing."""
-    inherited: str | None = None
     prefers = any(token.base == "prefer" for token in sentence)
-    for part in split(sentence, PARTS):
-        signs = _signs(part, prefers or inherited == "liked")
-        if part[0].text == "with" and inherited == "rejected":
-            inherited = None
-        for place, token in enumerate(part):
-            if token.kind in ("title", "tag"):
-                before = [sign for at, sign in signs if at < place][-1:]
-                after = [sign for at, sign in signs if at > place and part[at].text not in FORWARD][:1]
-                said = next(iter(before + after), inherited)
-                yield token, ("liked here" if said == "liked" and (before or after) else said)
-        inherited = signs[-1][1] if signs else inherited
+    for clause in split(sentence, ";"):
+        inherited: str | None = None
+        for part in split(clause, PARTS):
+            signs = _signs(part, prefers or inherited == "liked")
+            may = any("modal" in token.sorts for token in part)
+            if part[0].text == "with" and inherited == "rejected":
+                inherited = None
+            for place, token in enumerate(part):
+                if token.kind in ("title", "tag", "creator"):
+                    before = [sign for at, sign in signs if at < place][-1:]
+                    after = [sign for at, sign in signs if at > place and _governs_before(part, at)][:1]
+                    said = next(iter(before + after), inherited)
+                    yield token, ("liked here" if said == "liked" and (before or after) and not may else said)
+            inherited = signs[-1][1] if signs else inherited
+
+
+def _governs_before(part: Sequence[Token], place: int) -> bool:
+    """Whether a word says something of names before it: not where it only looks forward or begins a further statement."""
+    if part[place].text in FORWARD:
+        return False
+    while place and part[place - 1].sorts & {"adverb", "third", "base", "past", "do", "have", "be", "particle"}:
+        place -= 1
+    return not place or part[place - 1].text not in ("and", "or")
 
 
 def _signs(part: Sequence[Token], prefers: bool) -> list[tuple[int, str]]:
@@ -83,6 +93,7 @@ def _signs(part: Sequence[Token], prefers: bool) -> list[tuple[int, str]]:
             or (token.text in ("to", "over") and prefers and _between_names(part, place))
         ):
             found.append((place, "rejected"))
+            denied = place if token.text in ("less", "least", "little") else denied
         elif _is_liking(part, place) and place - denied > 3:
             found.append((place, "liked"))
     return found
@@ -106,14 +117,14 @@ def _is_liking(part: Sequence[Token], place: int) -> bool:
 def hedges(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """Nothing is told of the user as if it were a guess. What they may think of the new title is one, in an explanation."""
     for place, token in enumerate(tokens):
-        before, after = (
-            [each.text for each in tokens[max(0, place - 2) : place]],
-            [each.text for each in tokens[place + 1 : place + 4]],
-        )
-        is_modal = "modal" in token.sorts
-        if is_modal and (evidence.new is None or "have" in after[:2] or after[:1] == ["had"]):
+        before = [each.text for each in tokens[max(0, place - 3) : place]]
+        after = [each.text for each in tokens[place + 1 : place + 4]]
+        past = "have" in after[:2] or after[:1] == ["had"]
+        if "modal" in token.sorts and after[:1] != ["rather"] and (evidence.new is None or past):
             return f"hedges: {token.text}"
-        sure = evidence.new is not None and not OPEN.isdisjoint(before)
-        if token.text in HEDGES and not (sure and "have" not in after):
+        if token.text == "had" and "participle" in tokens[min(place + 1, len(tokens) - 1)].sorts and "if" in before:
+            return "hedges: if … had"
+        open_ = not OPEN.isdisjoint(before) or (token.text == "likely" and before[-2:] == ["you", "are"])
+        if token.text in HEDGES and (evidence.new is None or not open_ or "have" in after):
             return f"hedges: {token.text}"
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jobs.generate.checks.evidence import Evidence, fold
@@ -45,6 +45,9 @@ class Token:
     def value(self) -> int | None:
         """Of a number."""
         return COUNTED.get(self.text) or (int(self.text) if self.text.isdecimal() else None) if self.kind == "number" else None
+
+
+END = Token("", "end")
 
 
 def read(text: str, evidence: Evidence) -> list[Token]:
@@ -116,6 +119,21 @@ def split(tokens: Iterable[Token], marks: Iterable[str]) -> list[list[Token]]:
 
 def titles(tokens: Iterable[Token]) -> list[Token]:
     return [token for token in tokens if token.kind == "title"]
+
+
+def row(tokens: Sequence[Token]) -> list[Token]:
+    """The titles in a row that begins here: "A", "B" and "C"; a comma before "and" ends it."""
+    found: list[Token] = []
+    for token, following in zip(tokens, [*tokens[1:], END], strict=False):
+        if token.kind == "title":
+            found.append(token)
+        elif (
+            (token.kind not in ("number", "mark") and token.text != "and")
+            or (token.text == "," and following.kind != "title")
+            or (token.text == "and" and following.kind != "title")
+        ):
+            break
+    return found
 
 
 def unknown(tokens: Iterable[Token]) -> Iterator[Token]:

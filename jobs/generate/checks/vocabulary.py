@@ -23,66 +23,59 @@ REGULAR = """
     like love enjoy prefer favour favor appreciate adore admire pick watch own tend avoid dislike hate skip stay return match
     suit share combine mix blend include count consider recommend suggest appeal interest follow lean want explore discover
     belong connect link rank reflect point look join span gravitate care pair center centre revolve reach range offer add
-    continue mirror echo resonate align complement dominate feature feel speak
+    continue mirror echo resonate align complement dominate feature feel speak use value represent
 """
 CLASSES = {
-    "a": "a an another each every",
+    "a": "a an another",
     "the": "the",
     "possessive": "your their my our whose his",
-    "determiner": """
-        this that these those some any such both all most more many much few several other same no enough one its her
-    """,
+    "determiner": "no this that these those some such both all most more many much few several same one its her",
     "subject": "i you he she they we it who someone",
     "object": "you him her them it us me themselves yourself someone",
-    "pronoun": """
-        this that these those others one ones another both all each most some many what which none more something
-        anything nothing everything
-    """,
+    "pronoun": "this that these those one ones another both all most some many what which something",
     "modal": "will would can could may might should must",
     "be": "is are was were am",
     "have": "has have had",
     "do": "do does did",
     "adverb": """
-        also too well often always again especially particularly mostly mainly most more best better least much just
-        even still rarely seldom never not hardly clearly generally usually typically really very quite simply greatly
-        deeply strongly regularly frequently alike together along likewise similarly equally instead however next
-        first then now already so yet consistently largely primarily naturally probably perhaps maybe possibly likely
-        overall there here twice about only rather less little enough right back highly definitely certainly truly
-        closely both how why once far later before otherwise therefore thus
+        also too well often again especially particularly mostly mainly most more best least much just even still rarely
+        seldom never not hardly clearly generally usually typically really very quite simply greatly deeply strongly
+        regularly frequently alike together along likewise similarly equally instead however next first then now already
+        so yet consistently largely primarily naturally probably perhaps maybe possibly likely overall there here about
+        only rather less little right back highly definitely certainly truly closely both how why otherwise therefore
+        thus behind
     """,
     "particle": "up out away back along apart aside",
     "adjective": """
         good great strong clear natural similar same common close fond keen interested drawn new different favourite
-        favorite ready right nice perfect solid ideal excellent likely general broad wide particular special next
-        other such fine fitting suitable obvious real true sure big main top best first last second third own certain
-        comfortable happy useful consistent recommended soft steady whole few many several more most enough
+        favorite ready right nice perfect solid ideal excellent likely general broad wide particular special next such
+        fine fitting suitable obvious real true sure full main equal top best first own comfortable happy useful consistent
+        recommended soft steady whole few many several more most
     """,
-    "person": "person user reader viewer customer shopper fan lover member",
+    "person": "person user reader viewer customer shopper fan lover",
     "thing": """
-        list history title item choice option match fit step preference genre category combination addition suggestion
-        recommendation favourite favorite selection collection candidate example watchlist pick companion record theme
-        follow-up
+        kind type sort list history title item choice option match fit step preference genre category combination
+        addition suggestion recommendation favourite favorite selection collection candidate example watchlist pick
+        companion record theme follow-up
     """,
     "mass": """
-        taste interest kind type sort mix blend love fondness liking time look try read watch mood way heart vein spot
-        place part side lot range variety rest end turn bit use sense addition appeal passion appetite affinity
-        weakness enthusiasm appreciation dislike focus core line footsteps liking lean eye reason fact everything
-        anything something
+        taste interest mix blend love fondness liking time look try read watch mood way heart vein spirit spot place
+        side measure degree lot range variety rest turn bit sense addition appeal passion appetite affinity weakness enthusiasm
+        appreciation dislike focus core line footsteps liking eye reason fact something
     """,
-    "people": "people persons others",
     "preposition": """
-        of in on to for with by from at as into through over among between across within without alongside like unlike
-        than including after before about toward towards around near except besides beyond worth out plus following
+        of in on to for with by from at as into through behind over above among between across within without alongside
+        like unlike than including after about toward towards around near except besides beyond worth out plus following
         despite
     """,
     "conjunction": "and or but nor yet so plus",
     "subordinator": """
-        since because if when while whereas although though as that who which whose what where whether unless given
-        how than until
+        since because if when while whereas although though as that who which whose what where whether unless given how
+        than
     """,
 }
-PLURALS = {"person": "people", "taste": "tastes", "category": "categories", "match": "matches", "mix": "mixes"}
-ONLY_ONE = words_of("love fit look read try lean appeal feature liking passion appetite fondness enthusiasm dislike focus use")
+PLURALS = {"taste": "tastes", "category": "categories", "match": "matches", "mix": "mixes"}
+ONLY_ONE = words_of("love fit look read try appeal feature liking passion appetite fondness enthusiasm dislike focus")
 PARTICLES = {"'s"}
 DOUBLED = {"prefer", "skip", "span", "run", "get", "fit"}
 
