@@ -73,9 +73,11 @@ def user_facts(histories: DataFrame, everyone: DataFrame) -> DataFrame:
 
 
 def _item_facts(histories: DataFrame) -> DataFrame:
-    events = histories.select("user_id", F.size("history").alias("n"), F.explode("history").alias("event"))
+    fields = ["item_id", "title", "event_id", "time", "value", "positive", "negative"]
+    event = F.explode(F.arrays_zip(*[F.col(f"history.{name}") for name in fields])).alias("event")
     items = (
-        events.select("user_id", "n", "event.*")
+        histories.select("user_id", F.size("history").alias("n"), event)
+        .select("user_id", "n", "event.*")
         .groupBy("user_id", "n", "item_id")
         .agg(
             F.max_by("title", "time").alias("label"),

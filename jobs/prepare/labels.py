@@ -15,6 +15,18 @@ def labels(tags: Column, creators: Column, year: Column) -> Column:
     return F.concat(_labels(TAG, tags), _labels(CREATOR, creators), _labels(DECADE, dated_))
 
 
+def labelled(histories: DataFrame, user: list[str], event: list[str]) -> DataFrame:
+    """A row an event of the history and label of its item: columns of the user, these fields of the event, of, label.
+
+    Only these fields are read and copied, which takes half the time of the whole event.
+    """
+    fields = [*event, "tags", "creators", "year"]
+    events = histories.select(*user, F.explode(F.arrays_zip(*[F.col(f"history.{name}") for name in fields])).alias("event"))
+    about = F.explode(labels(*[F.col(f"event.{name}") for name in ("tags", "creators", "year")])).alias("about")
+    rows = events.select(*user, *[f"event.{name}" for name in event], about)
+    return rows.select(*user, *event, "about.of", "about.label")
+
+
 def dated(year: Column) -> Column:
     """Whether a year has a decade: four digits, since 0 and 19 are rather unknown ones."""
     return F.coalesce(year.between(1000, 9999), F.lit(False))

@@ -10,19 +10,15 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.prepare.labels import CREATOR, TAG, labels
+from jobs.prepare.labels import CREATOR, DECADE, TAG, labelled
 
 
 def lifts(histories: DataFrame, everyone: DataFrame) -> DataFrame:
     """user_id and `lifts`: of each tag and creator of the history, share of liked events over everyone's (null: none liked)."""
-    liked_all = F.size(F.filter("history", lambda event: event["positive"])).alias("liked_all")
-    events = histories.select("user_id", liked_all, F.explode("history").alias("event"))
-    about = F.explode(labels(F.col("event.tags"), F.col("event.creators"), F.lit(None).cast("int"))).alias("about")
-    counts = (
-        events.select("user_id", "liked_all", "event.positive", about)
-        .groupBy("user_id", "liked_all", F.col("about.of").alias("of"), F.col("about.label").alias("label"))
-        .agg(F.count_if("positive").alias("liked"))
-    )
+    liked_all = F.size(F.filter("history.positive", lambda liked: liked)).alias("liked_all")
+    events = labelled(histories.select("user_id", "history", liked_all), ["user_id", "liked_all"], ["positive"])
+    opinions = events.where(F.col("of") != DECADE)
+    counts = opinions.groupBy("user_id", "liked_all", "of", "label").agg(F.count_if("positive").alias("liked"))
     lift = F.round(F.try_divide("liked", "liked_all") / F.col("share"), 4).alias("lift")
     known = counts.join(everyone, ["of", "label"], how="inner").select("user_id", F.struct("of", "label", lift).alias("lift"))
     return known.groupBy("user_id").agg(F.array_sort(F.collect_list("lift")).alias("lifts"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.prepare.labels import CREATOR, DECADE, TAG, dated, labels
+from jobs.prepare.labels import CREATOR, DECADE, TAG, dated, labelled
 from jobs.prepare.surprise import SURE, surprise
 
 MIN_EVENTS = 2  # that make a taste of a tag or creator
@@ -20,15 +20,13 @@ US_PER_DAY = 86_400_000_000
 
 def taste_facts(histories: DataFrame, everyone: DataFrame) -> DataFrame:
     """user_id, kind, label, ids (latest first), compared, lift, strength; `everyone` is `labels.everyones`."""
-    user = ["user_id", "n", "n_liked", "n_disliked", "n_dated", "n_late"]
-    events = with_totals(histories).select(*user, "since", F.explode("history").alias("event"))
-    about = F.explode(labels(F.col("event.tags"), F.col("event.creators"), F.col("event.year"))).alias("about")
-    late = (F.col("event.time") > F.col("since")).alias("late")
-    told = F.struct("event.time", "event.event_id", "event.positive", "event.negative", late)
+    totals = ["n", "n_liked", "n_disliked", "n_dated", "n_late"]
+    did = ["time", "event_id", "positive", "negative"]
+    event = F.struct(*did, (F.col("time") > F.col("since")).alias("late"))
     mine = (
-        events.select(*user, about, told.alias("event"))
-        .groupBy(*user, F.col("about.of").alias("of"), F.col("about.label").alias("label"))
-        .agg(F.sort_array(F.collect_list("event"), asc=False).alias("events"))
+        labelled(with_totals(histories), ["user_id", *totals, "since"], did)
+        .groupBy("user_id", "of", "label")
+        .agg(F.sort_array(F.collect_list(event), asc=False).alias("events"), *[F.first(name).alias(name) for name in totals])
         .join(everyone, ["of", "label"], how="inner")
         .select(
             "*",
@@ -45,14 +43,14 @@ def taste_facts(histories: DataFrame, everyone: DataFrame) -> DataFrame:
 def with_totals(histories: DataFrame) -> DataFrame:
     """user_id, history, how many of its events are what, and `since`: what is later is the newest third, null without one."""
     third = F.floor(F.size("history") / 3).cast("int")
-    until = F.get("history", F.size("history") - third - 1)["time"]
+    until = F.get("history.time", F.size("history") - third - 1)
     counted = histories.select("user_id", "history", until.alias("until")).select(
         "*",
         F.size("history").alias("n"),
-        F.size(F.filter("history", lambda event: event["positive"])).alias("n_liked"),
-        F.size(F.filter("history", lambda event: event["negative"])).alias("n_disliked"),
-        F.size(F.filter("history", lambda event: dated(event["year"]))).alias("n_dated"),
-        F.size(F.filter("history", lambda event: event["time"] > F.col("until"))).alias("n_late"),
+        F.size(F.filter("history.positive", lambda liked: liked)).alias("n_liked"),
+        F.size(F.filter("history.negative", lambda disliked: disliked)).alias("n_disliked"),
+        F.size(F.filter("history.year", dated)).alias("n_dated"),
+        F.size(F.filter("history.time", lambda time: time > F.col("until"))).alias("n_late"),
     )
     before = F.col("n") - F.col("n_late")
     between = _middle_us(before, F.col("n_late")) - _middle_us(F.lit(0), before)
@@ -62,7 +60,7 @@ def with_totals(histories: DataFrame) -> DataFrame:
 
 def _middle_us(start: Column, n: Column) -> Column:
     """When the middle one of `n` events was, in microseconds."""
-    return F.unix_micros(F.get("history", start + F.floor(n / 2).cast("int"))["time"])
+    return F.unix_micros(F.get("history.time", start + F.floor(n / 2).cast("int")))
 
 
 def _likes() -> Column:
