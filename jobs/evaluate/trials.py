@@ -25,7 +25,7 @@ def write_trials(part: str, targets: DataFrame, histories: DataFrame, best: Data
     some.write.mode("overwrite").parquet(f"{work}/targets/shard={PARTS.index(part)}")
     reached = keep(best.join(some, "user_id", how="inner").where(F.array_contains("candidates.item_id", F.col("target"))))
     theirs = histories.join(reached.select("user_id"), "user_id", how="left_semi")
-    none = theirs.select("user_id", F.array().alias("facts"), F.array().alias("known"))
+    none = theirs.select("user_id", *[F.array().alias(name) for name in ("facts", "common", "unseen", "known")])
     rows = assemble(theirs, none, reached.select("user_id", "candidates"), 1).withColumn("shard", shard.cast("int"))
     n = reached.count()
     if n:

@@ -9,6 +9,8 @@ from typing import Any
 
 Subject = tuple[str, str]  # type and id of what a call is about
 SUPPORT = 5  # events that a text may name
+SHARED, NEW = 3, 2  # labels of an item that a text may name: of those events too, or new to the user
+NEW_AFTER = 5  # events of a user before anything is called new to them
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Event:
     item_id: str
     title: str
     tags: tuple[str, ...]
+    creators: tuple[str, ...]
     year: int | None
     text: str | None
     time: datetime
@@ -30,11 +33,17 @@ class Event:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something Spark computed about the user; `weight` is its strength within its kind, 0 to 1."""
+    """Something Spark computed about the user, by the rules of `jobs/prepare/facts.py`.
+
+    `share` is of the user's events that it could be about, `lift` that share over everyone's, `weight` the strength within
+    its kind, 0 to 1.
+    """
 
     kind: str
     label: str
     n_events: int
+    share: float
+    lift: float | None
     weight: float
     evidence: tuple[str, ...]
 
@@ -75,6 +84,15 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Common:
+    """A tag or creator (`of`) of both the history and candidates; `lift` is of the user's liked events over everyone's."""
+
+    of: str
+    label: str
+    lift: float | None
+
+
+@dataclass(frozen=True)
 class Generation:
     """A call and its answer: a row of `generations` without run_id and run_date."""
 
@@ -105,6 +123,8 @@ class Context:
     history: tuple[Event, ...]
     facts: tuple[Fact, ...]
     candidates: tuple[Candidate, ...]
+    common: tuple[Common, ...]
+    unseen: tuple[str, ...]
     known: tuple[Generation, ...]
 
     @classmethod
@@ -126,12 +146,31 @@ class Context:
         """Ids of the events behind a candidate that a text may name: the strongest, none disliked."""
         return [name for name in item.events if not self.events[name].negative][:SUPPORT]
 
+    def shared(self, item: Candidate) -> list[Common]:
+        """What a candidate has in common with the events behind it, from the highest lift; at most three."""
+        behind = [self.events[name] for name in self.support(item)]
+        tags = {tag for event in behind for tag in event.tags} & set(item.tags)
+        creators = {creator for event in behind for creator in event.creators} & set(item.creators)
+        found = [each for each in self.common if each.label in (tags if each.of == "tag" else creators)]
+        return sorted(found, key=lambda each: (-(each.lift or 0), each.of, each.label))[:SHARED]
+
+    def new(self, item: Candidate) -> list[str]:
+        """Tags of a candidate that the user has had no event of, in the item's order; at most two, none for a new user."""
+        return [tag for tag in item.tags if tag in self.unseen][:NEW] if self.n_events >= NEW_AFTER else []
+
     def labels(self, kind: str, most: int) -> list[str]:
         """Labels of the strongest facts of one kind."""
         return [fact.label for fact in self.facts if fact.kind == kind][:most]
 
 
-PARTS = {"history": Event, "facts": Fact, "candidates": Candidate, "known": Generation, "contributions": Contribution}
+PARTS = {
+    "history": Event,
+    "facts": Fact,
+    "candidates": Candidate,
+    "contributions": Contribution,
+    "common": Common,
+    "known": Generation,
+}
 
 
 def _build(kind: type[Any], part: dict[str, Any]) -> Any:

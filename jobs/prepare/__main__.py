@@ -22,8 +22,10 @@ from jobs.fusion import decide
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
-from jobs.prepare.facts import tag_shares, user_facts
+from jobs.prepare.facts import user_facts
 from jobs.prepare.histories import describe, select_users, user_histories
+from jobs.prepare.labels import everyones
+from jobs.prepare.reasons import lifts, tags_had, with_reasons
 from jobs.prepare.sources import read_sources
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
@@ -118,10 +120,14 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         if changed.isEmpty():
             clear(work)
             return n_users, {}
-        facts = user_facts(changed, tag_shares(described))
         with (
+            kept(everyones(described, items)) as everyone,
             candidates(changed, described, described, items, night, run_date) as best,
-            kept(assemble(changed, facts, best, shards)) as rows,
+            kept(
+                assemble(changed, user_facts(changed, everyone), best, shards).transform(
+                    with_reasons, lifts(changed, everyone), tags_had(changed, described)
+                )
+            ) as rows,
         ):
             answers = generations.known(spark, profile, rows, arguments.force)
             contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))

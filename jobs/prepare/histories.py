@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 from jobs.errors import InputError
 from jobs.profile import Night
 
-HISTORY = ["event_id", "item_id", "title", "tags", "year", "text", "time", "value", "type", "positive", "negative"]
+ITEM = ["title", "tags", "creators", "year", "text"]
+HISTORY = ["event_id", "item_id", *ITEM, "time", "value", "type", "positive", "negative"]
 
 
 def describe(events: DataFrame, items: DataFrame) -> DataFrame:
@@ -62,8 +63,8 @@ def user_histories(described: DataFrame, users: DataFrame | None, night: Night, 
 
 
 def _digest() -> Column:
-    """Hash of an event and its item; the number of tags too, since the hash of an array is that of its elements in a row."""
-    return F.xxhash64(*HISTORY, F.size("tags"))
+    """Hash of an event and its item; the length of arrays too, since the hash of an array is that of its elements in a row."""
+    return F.xxhash64(*HISTORY, F.size("tags"), F.size("creators"))
 
 
 def _experiment_group(holdout: float) -> Column:

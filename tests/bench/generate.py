@@ -158,14 +158,16 @@ def _context(user: str, events: list[tuple[int, str]], films: dict[str, dict[str
     unseen = [item for item in films if item not in had][int(user) :: 97][:SCORED]
 
     def film(item: str) -> dict[str, Any]:
-        return {"item_id": item, "title": films[item]["title"], "year": int(films[item]["year"] or 0), "tags": [], "text": None}
+        about = {"item_id": item, "title": films[item]["title"], "year": int(films[item]["year"] or 0)}
+        return about | {"tags": [], "creators": [], "text": None}
 
     doing = {"value": None, "type": None, "positive": True, "negative": False}
     history = [film(item) | doing | {"event_id": f"e{at}", "time": None} for at, item in events[-HISTORY:]]
-    found: dict[str, Any] = {"creators": [], "source": "retrieval", "contributions": [], "retrieval_score": 1.0}
+    found: dict[str, Any] = {"source": "retrieval", "contributions": [], "retrieval_score": 1.0}
     offered = [film(item) | found | {"retrieval_rank": rank} for rank, item in enumerate(unseen, 1)]
     about = {"user_id": user, "context_hash": "0" * 64, "cold": False, "n_events": len(events), "experiment_group": "treatment"}
-    return Context.from_row(about | {"history": history, "facts": [], "candidates": offered, "known": []})
+    nothing: dict[str, Any] = {name: [] for name in ("facts", "common", "unseen", "known")}
+    return Context.from_row(about | nothing | {"history": history, "candidates": offered})
 
 
 def prompts(user: Context, tokenizer: Tokenizer) -> list[Call]:

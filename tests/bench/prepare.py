@@ -191,10 +191,10 @@ def with_duckdb(sql: str, folder: Path) -> tuple[float, str]:
 
 
 # The columns of `histories.HISTORY` that the files do not have as such.
-UNMAPPED = """[genre] AS tags, NULL::INTEGER AS year, NULL::VARCHAR AS text, NULL::DOUBLE AS value, NULL::VARCHAR AS type,
-    true AS positive, false AS negative"""
+UNMAPPED = """[genre] AS tags, []::VARCHAR[] AS creators, NULL::INTEGER AS year, NULL::VARCHAR AS text, NULL::DOUBLE AS value,
+    NULL::VARCHAR AS type, true AS positive, false AS negative"""
 PLACED = "SELECT *, row_number() OVER (PARTITION BY user ORDER BY moment DESC, event DESC) AS place FROM log"
-EVENT = "moment, event, item, title, tags, year, text, value, type, positive, negative"
+EVENT = "moment, event, item, title, tags, creators, year, text, value, type, positive, negative"
 HISTORIES = f"""
     WITH seen AS (SELECT user, count(*) AS n_events, bit_xor(hash({EVENT})) AS digest FROM log GROUP BY user),
     placed AS ({PLACED}), kept AS (

@@ -25,15 +25,15 @@ CONTEXTS = contract("contexts").arrow(without=("shard",))
 
 
 def event(number: int, title: str, tags: Iterable[str] = ("Drama",), positive: bool = True) -> dict[str, Any]:
-    about = {"event_id": f"e{number}", "item_id": f"had{number}", "title": title, "tags": list(tags), "year": 1999}
+    about = {"event_id": f"e{number}", "item_id": f"had{number}", "title": title, "tags": list(tags)}
     when = datetime(2020, 1, 1, 0, number, tzinfo=UTC)
-    return about | {
-        "text": None, "time": when, "value": 4.5, "type": "rating", "positive": positive, "negative": not positive
-    }  # fmt: skip
+    about |= {"creators": [], "year": 1999, "text": None, "time": when, "value": 4.5, "type": "rating"}
+    return about | {"positive": positive, "negative": not positive}
 
 
 def fact(kind: str, label: str, *evidence: str) -> dict[str, Any]:
-    return {"kind": kind, "label": label, "n_events": len(evidence), "weight": 1.0, "evidence": list(evidence)}
+    about = {"kind": kind, "label": label, "n_events": len(evidence), "share": 0.5, "lift": None}
+    return about | {"weight": 1.0, "evidence": list(evidence)}
 
 
 def candidate(number: int, title: str, score: float = 1.0, support: Collection[str] = ("e1",)) -> dict[str, Any]:
@@ -60,6 +60,8 @@ def row(user_id: str = "u1", **changes: Any) -> dict[str, Any]:
         "history": [event(1, "Heat", ["Drama", "Crime"]), event(2, "Tron", ["Action"], positive=False)],
         "facts": [fact("likes_tag", "Drama", "e1"), fact("favourite", "Heat", "e1"), fact("disliked", "Tron", "e2")],
         "candidates": [candidate(1, "Ronin", 3.0), candidate(2, "Fargo", 2.0), candidate(3, "Speed", 1.0, [])],
+        "common": [{"of": "tag", "label": "Drama", "lift": 1.5}],
+        "unseen": [],
         "known": [],
     } | changes
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from jobs.contracts import contract
-from jobs.generate.context import Candidate, Context, Event, Fact, Generation
-from tests.generate.rows import CONTEXTS, answer, row, user
+from jobs.generate.context import Candidate, Common, Context, Event, Fact, Generation
+from tests.generate.rows import CONTEXTS, answer, candidate, event, row, user
 
 
 def names(kind: type[Any]) -> list[str]:
@@ -22,7 +22,8 @@ def test_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "kind"), [("history", Event), ("facts", Fact), ("candidates", Candidate), ("known", Generation)]
+    ("column", "kind"),
+    [("history", Event), ("facts", Fact), ("candidates", Candidate), ("common", Common), ("known", Generation)],
 )
 def test_nested_columns(column: str, kind: type[Any]) -> None:
     assert names(kind) == [field.name for field in CONTEXTS.field(column).type.value_type]
@@ -44,3 +45,28 @@ def test_round_trip(row: dict[str, Any]) -> None:
 
 def test_labels() -> None:
     assert (user().labels("favourite", 2), user().labels("favourite", 0), user().labels("recent", 2)) == (["Heat"], [], [])
+
+
+def common(*labels: tuple[str, str, float | None]) -> list[dict[str, Any]]:
+    return [{"of": of, "label": label, "lift": lift} for of, label, lift in labels]
+
+
+def test_shared_is_what_the_events_behind_an_item_have_too() -> None:
+    events = [
+        event(1, "Heat", ["Drama", "Crime"]) | {"creators": ["Mann", "Drama"]},
+        event(2, "Tron", ["Action"], positive=False),
+    ]
+    item = candidate(1, "Ronin", 1.0, ["e2", "e1"]) | {"tags": ["Action", "Crime", "Drama", "War"], "creators": ["Mann"]}
+    known = common(
+        ("tag", "Drama", 0.5), ("tag", "Crime", None), ("creator", "Mann", 7.0), ("tag", "Action", 9.0), ("tag", "War", 9.0)
+    )
+    person = user(history=events, candidates=[item, candidate(2, "Fargo", 1.0, [])], common=known)
+    assert [each.label for each in person.shared(person.candidates[0])] == ["Mann", "Drama", "Crime"]
+    assert person.shared(person.candidates[1]) == []
+
+
+@pytest.mark.parametrize(("n_events", "new"), [(4, []), (5, ["Opera", "War"])])
+def test_new_is_said_of_whom_we_know(n_events: int, new: list[str]) -> None:
+    item = candidate(1, "Ronin") | {"tags": ["Opera", "Drama", "War", "Noir"]}
+    person = user(n_events=n_events, candidates=[item], unseen=["Noir", "War", "Opera"])
+    assert person.new(person.candidates[0]) == new

@@ -24,8 +24,11 @@ def frame(spark, contract_name: str, rows: list[tuple]):
 
 
 def items(spark, *rows: tuple):
-    """(item, tags) or (item, tags, title); the title is the item's id in capitals."""
-    full = [(row[0], row[2] if len(row) > 2 else row[0].upper(), row[1]) for row in rows]
+    """(item, tags, title, year, creators), where all after tags may be left out; the title is the item's id in capitals."""
+    full = []
+    for item, tags, *more in rows:
+        title, year, creators = (*more, *(None, None, [])[len(more) :])
+        full.append((item, title or item.upper(), tags, year, None, creators))
     return frame(spark, "items", full)
 
 

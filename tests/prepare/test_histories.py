@@ -37,7 +37,7 @@ def test_the_last_events_oldest_first(spark, length, expected):
 
 def test_an_event_carries_its_item(spark):
     row = histories(spark, events(spark, *LOG), items(spark, *ITEMS))["u"]["history"][0].asDict()
-    about = {"item_id": "a", "title": "A", "tags": ["x"], "year": None, "text": None}
+    about = {"item_id": "a", "title": "A", "tags": ["x"], "creators": [], "year": None, "text": None}
     did = {"event_id": "e0", "time": datetime(2024, 3, 1), "value": 5.0, "type": None, "positive": True, "negative": False}
     assert row == about | did
 
@@ -79,6 +79,7 @@ CHANGES = [
     (LOG, [("a", ["x"], "New title"), *ITEMS[1:]], "s", {"u", "v"}),
     (LOG, [*ITEMS[:2], ("c", ["y", "x"])], "s", {"u"}),
     (LOG, [*ITEMS[:2], ("c", ["x"])], "s", {"u"}),
+    (LOG, [*ITEMS[:2], ("c", *ITEMS[2][1:], "C", None, ["Ann"])], "s", {"u"}),
     (LOG, [*ITEMS, ("d", ["z"])], "s", set()),
     ([*LOG, ("v", "c")], ITEMS, "s", {"v"}),
     ([*LOG, ("w", "a", 5)], ITEMS, "s", {"w"}),

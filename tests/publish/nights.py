@@ -144,7 +144,7 @@ def prepared(
 
 def _context(row: Row) -> Row:
     about = {"user_id": row["user_id"], "context_hash": row["context_hash"], "cold": False, "n_events": 3}
-    nothing: Row = {name: [] for name in ("history", "facts", "candidates", "known")}
+    nothing: Row = {name: [] for name in ("history", "facts", "candidates", "common", "unseen", "known")}
     return about | {"experiment_group": "treatment"} | nothing
 
 
