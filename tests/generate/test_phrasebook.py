@@ -240,7 +240,7 @@ def test_equal_answers_are_one_phrasing() -> None:
 WRITTEN = yaml.safe_load((REPOSITORY / "tests/data/phrasings.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("held_out", "recall", "precision"), [(False, 1.0, 0.85), (True, 0.95, 0.7)])
+@pytest.mark.parametrize(("held_out", "recall", "precision"), [(False, 1.0, 0.8), (True, 0.95, 0.7)])
 def test_what_a_small_model_writes_is_told_apart(held_out: bool, recall: float, precision: float) -> None:
     """Recall and precision of what speaks against bad phrasings; to refuse a good one costs little."""
     rows = [row for row in WRITTEN if row.get("held_out", False) == held_out]
