@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from jobs.generate.checks.vocabulary import KNOWN
 
@@ -69,6 +69,7 @@ class Evidence:
         return {fold(value) for value in given[name]} if name in given else None
 
 
+@lru_cache(maxsize=10_000)
 def fold(name: str) -> str:
     """A name as it is compared: in small letters without accents, one space between words."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))

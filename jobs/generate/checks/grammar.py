@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from jobs.generate.checks.reading import END, Token
 
@@ -13,6 +14,7 @@ NOMINAL = frozenset({"thing", "mass", "person", "plural", "tag", "tags", "noun",
 COUNTABLE = frozenset({"thing", "person", "noun"})
 
 
+@lru_cache(maxsize=10_000)
 def classes(token: Token) -> frozenset[str]:
     """What a token can be."""
     if token.kind in ("tag", "noun"):
