@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from jobs.generate.context import Generation, Subject
 from jobs.generate.phrasebook import STAND_INS, Pattern, Phrasebook, Phrasing, faults, fill, patterns
+from jobs.generate.rehearsal import Load, Rehearsal
 from jobs.generate.session import USABLE, Session
 from jobs.profile import Words
 from jobs.storage import parquet
@@ -26,6 +28,7 @@ OPENINGS = {
     "summary": ("This person", "Likes", "Enjoys", "Loves", "They"),
 }
 PAIR, BELOW = 2.0, 1.0
+JUDGING, TOKENS_JUDGED = 2.3, 40  # calls that judge a phrasing and their tokens: 202 for 88 by the demo's model
 PATTERNS: Subject = ("pattern", "all")  # what a session of phrasings is about
 SWAPS = {"is": "are", "are": "is", "has": "have", "have": "has", "share": "shares", "shares": "share", "who love": "who loves"}
 SWAPS |= {"loves": "love", "their": "its", "it has": "they have"}
@@ -36,6 +39,14 @@ class Likelihood(NamedTuple):
 
     nats: float
     mean: float
+
+
+def cost(rehearsal: Rehearsal) -> Load:
+    """What the phrasings will cost that a rehearsal had no answers for; calls that judge are counted as they are on average."""
+    load = Load.of(rehearsal, set())
+    judging = round(load.calls * JUDGING)
+    tokens = judging * TOKENS_JUDGED
+    return replace(load, calls=load.calls + judging, prompt=load.prompt + tokens, distinct=load.distinct + tokens)
 
 
 async def written(ask: Session, words: Words) -> Phrasebook:

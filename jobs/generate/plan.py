@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from jobs.errors import run_main
 from jobs.generate.context import Context
 from jobs.generate.engines import make_engine
-from jobs.generate.phrasing import PATTERNS, known_phrasings, written
+from jobs.generate.phrasing import PATTERNS, cost, known_phrasings, written
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, Rehearsal, rehearse
 from jobs.generate.session import Memory
@@ -139,7 +139,7 @@ async def _shard(work: str, shard: int, profile: Profile, memory: Memory, past: 
     rehearsals = [await rehearse(lambda user, ask: personalize(user, ask, profile), user, memory) for user in sample]
     seen: set[str] = set()
     predicted = predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
-    return predicted.and_once(Load.of(phrasing, seen), past)
+    return predicted.and_once(cost(phrasing), past)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from jobs.generate.checks.evidence import fronted
 from jobs.generate.context import Candidate, Context
 
 TASTES = (
@@ -59,7 +60,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def quoted(titles: Sequence[str]) -> str:
-    return listed([f"“{shortened(title)}”" for title in titles])
+    return listed([f"“{shortened(fronted(title))}”" for title in titles])
 
 
 def tags(names: Sequence[str]) -> str:

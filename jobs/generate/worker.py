@@ -18,7 +18,7 @@ from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
-from jobs.generate.phrasing import PATTERNS, known_phrasings, written
+from jobs.generate.phrasing import PATTERNS, cost, known_phrasings, written
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, Rehearsal, rehearse
@@ -125,7 +125,7 @@ class Worker:
             known = known_phrasings(f"{self._work}/phrasings")
             rehearsal = Rehearsal(self.memory, PATTERNS, known)
             await written(rehearsal, self.profile.words)
-            self._once = Load.of(rehearsal, set())
+            self._once = cost(rehearsal)
             if self._once.calls:
                 self._capacity()  # loads the model
             self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)

@@ -62,9 +62,9 @@ def template_share(summaries: DataFrame, explanations: DataFrame) -> float:
     """Share of the texts asked of the model that a template wrote; 0 where none was asked."""
     texts = summaries.select("source", "checks").unionByName(explanations.select("source", "checks"))
     replaced = F.count_if((F.col("source") == "template") & (F.size("checks") > 0))
-    row = texts.agg(replaced.alias("replaced"), F.count_if(F.col("source") == "llm").alias("llm")).first()
+    row = texts.agg(replaced.alias("replaced"), F.count_if(F.col("source") != "template").alias("written")).first()
     assert row
-    asked = row["replaced"] + row["llm"]
+    asked = row["replaced"] + row["written"]
     return row["replaced"] / asked if asked else 0.0
 
 

@@ -17,6 +17,7 @@ from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.publish.__main__ import Night
 from jobs.publish.expectations import judge
+from jobs.publish.gates import template_share
 from jobs.releases import Release, releases
 from jobs.storage import read_rows
 from tests.data.inputs import profile as write
@@ -166,3 +167,9 @@ def test_a_rule_that_warns_lets_the_night_pass(profile, run, monkeypatch) -> Non
     assert {(each["rule"], each["severity"], each["observed"]) for each in failed} == {
         ("few", "warn", "2"), ("few", "warn", "1"),
     }  # fmt: skip
+
+
+def test_what_is_filled_in_is_no_template(spark) -> None:
+    rows = [("phrasebook", []), ("llm", []), ("template", ["words: x"]), ("template", [])]
+    summaries = spark.createDataFrame(rows, "source string, checks array<string>")
+    assert template_share(summaries, summaries) == pytest.approx(1 / 3)

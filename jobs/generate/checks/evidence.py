@@ -99,16 +99,17 @@ def _titles(name: str) -> set[str]:
     """
     whole = re.sub(r"\s*\((?:1[89]|20)\d\d\)$", "", name)
     alternatives = re.split(r"\s*[()]\s*|, or ", whole)
-    halves = [_fronted(each).split(": ", 1) for each in alternatives if ": " in each]
+    halves = [fronted(each).split(": ", 1) for each in alternatives if ": " in each]
     parts = [
         half for before, after in halves for half in (after, before) if _long(half) and (half is after or before[-1].isdigit())
     ]
-    found = {name, whole, *map(_fronted, (whole, *alternatives)), *filter(_long, parts)}
+    found = {name, whole, *map(fronted, (whole, *alternatives)), *filter(_long, parts)}
     bare = {form.split(" ", 1)[1] for form in found if form.split(" ")[0] in ARTICLES and " " in form}
     return {form for form in found | bare if form == name or (len(form) > 1 and not _is_common(form))}
 
 
-def _fronted(title: str) -> str:
+def fronted(title: str) -> str:
+    """A title as it is spoken: `Matrix, The` is `The Matrix`."""
     before, colon, after = title.partition(": ")
     moved = MOVED.match(title) or (MOVED.match(before) if colon else None)
     if not moved:
