@@ -87,7 +87,7 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, way: 
     support = [user.events[name] for name in user.support(item)]
     because = list(dict.fromkeys(event.title for event in support))[:NAMED]
     behind = {tag for event in support if event.title in because for tag in event.tags}
-    shared = [tag for tag in item.tags if tag in behind]
+    shared = [each.label for each in user.shared(item) if each.of == "tag" and each.label in behind]
     template = templates.explanation(user, item, because, shared)
     if not because or way == "template":
         return Words(template, "template")
