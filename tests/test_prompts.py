@@ -52,11 +52,12 @@ def test_a_shipped_prompt_loads(name):
     prompt = load_prompt(name)
     jsonschema.Draft202012Validator.check_schema(prompt.output)
     assert prompt.name == name
-    assert meta.find_undeclared_variables(ENVIRONMENT.parse(prompt.body)) or name == "prior"
+    assert meta.find_undeclared_variables(ENVIRONMENT.parse(prompt.body)) or name in ("fluency", "prior")
 
 
 def test_the_shipped_prompts_are_those_of_nights_and_evaluations():
-    assert prompt_names() == ["by_id", "by_title", "explanation", "next", "pick", "prior", "summary"]
+    phrased = {"fluency", "phrase_explanation", "phrase_summary"}
+    assert set(prompt_names()) == {"by_id", "by_title", "explanation", "next", "pick", "prior", "summary"} | phrased
 
 
 def test_rendering(folder):

@@ -65,9 +65,10 @@ class Pattern:
     def evidence(self) -> Evidence:
         """What a text with `STAND_INS` may say."""
         had = tuple(STAND_INS[slot].strip("“”") for slot in self.slots if slot in "AB")
-        tags, likes, dislikes = (tuple(STAND_INS[slot].split(" and ")) if slot in self.slots else () for slot in "TLD")
+        words = {slot: STAND_INS[slot].removesuffix(" films").split(" and ") for slot in self.slots}
+        tags, likes, dislikes = (tuple(words.get(slot, ())) for slot in "TLD")
         if self.kind == "summary":
-            return Evidence(liked=(*likes, *had), disliked=dislikes, needed=(had,), tags=(*likes, *dislikes))
+            return Evidence(liked=(*likes, *had), disliked=dislikes, needed=(had,), tags=(*likes, *dislikes), noun="film")
         new = STAND_INS["X"].strip("“”")
         names, traits = (new, *had), dict.fromkeys((new, *had), tags)
         liked = had if self.liked else ()

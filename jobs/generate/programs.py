@@ -69,7 +69,7 @@ async def summarize(user: Context, ask: Session, noun: str, way: str) -> Words:
         return Words(template, "template")
     evidence = grounds.of_summary(user, noun)
     if way == "phrasebook":
-        names = titled(favourites) | {"L": templates.tags(likes), "D": templates.tags(dislikes)}
+        names = titled(favourites) | {"L": templates.kinds(likes, noun), "D": templates.kinds(dislikes, noun)}
         return filled(ask, Pattern.of("summary", names), names, evidence, template, user.user_id)
     answer = await ask.complete("summary", likes=likes, favourites=favourites, dislikes=dislikes, noun=noun)
     return checked(answer, evidence, template)

@@ -67,6 +67,12 @@ def tags(names: Sequence[str]) -> str:
     return listed([shortened(name.lower()) for name in names])
 
 
+def kinds(names: Sequence[str], noun: str) -> str:
+    """Nothing, `drama films`, `drama and crime films`: what is meant by tags that someone likes."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else noun if noun.endswith("s") else f"{noun}s"
+    return f"{tags(names)} {plural}" if names else ""
+
+
 def shortened(name: str) -> str:
     """`name` on one line; a very long one ends in an ellipsis, so that a text keeps to its contract's length."""
     name = " ".join(name.split())

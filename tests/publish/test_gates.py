@@ -96,7 +96,7 @@ RULES = {
     "evidence.every_cited_event": ("1 rows", {"user_id=uncited, event_id=uncited-e1"}),
     "rejected.counts_in_are_counts_out": ("3 rows", set()),
     "rejected.share": ("13.79%", set()),
-    "explanations.template_share": ("2.04%", set()),
+    "explanations.template_share": ("2.00%", set()),
 }
 
 
