@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 from jobs.generate.checks.evidence import fronted
+from jobs.generate.checks.form import inert
 from jobs.generate.context import Candidate, Context
+from jobs.prompts import in_place
 
 TASTES = (
     "Enjoys {likes} most.",
@@ -64,7 +66,7 @@ def quoted(titles: Sequence[str]) -> str:
 
 
 def tags(names: Sequence[str]) -> str:
-    return listed([shortened(name.lower()) for name in names])
+    return listed([shortened(name.lower()) if inert(name) else quoted([name]) for name in names])
 
 
 def kinds(names: Sequence[str], noun: str) -> str:
@@ -74,8 +76,8 @@ def kinds(names: Sequence[str], noun: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """`name` on one line; a very long one ends in an ellipsis, so that a text keeps to its contract's length."""
-    name = " ".join(name.split())
+    """`name` as it stands in prompts (`in_place`); a very long one ends in an ellipsis: a contract limits the text."""
+    name = " ".join(in_place(name).split())
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
 
 

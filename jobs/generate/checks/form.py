@@ -59,10 +59,12 @@ def instructions(text: str, tokens: list[Token], evidence: Evidence) -> str | No
 
 def hostile(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """No name that is markup, a link, a formula, an address or an instruction: a template quotes it, where it stays inert."""
-    for token in tokens:
-        if token.name and any(pattern.search(token.text) for pattern in (HOSTILE, LINK, E_MAIL, PHONE, INSTRUCTION)):
-            return f"hostile: {token.text[:80]}"
-    return None
+    return next((f"hostile: {token.text[:80]}" for token in tokens if token.name and not inert(token.text)), None)
+
+
+def inert(name: str) -> bool:
+    """Whether a name is none of these, so that it may stand in a text without quotes."""
+    return not any(pattern.search(name) for pattern in (HOSTILE, LINK, E_MAIL, PHONE, INSTRUCTION))
 
 
 def length(text: str, evidence: Evidence) -> str | None:
