@@ -171,7 +171,7 @@ def releases() -> None:
     out.releases(public) if public else out.line(f"nothing is released yet in {profile().warehouse}")
 
 
-@prompt.command("render", epilog=examples("prompt render summary --user 17", "prompt render next --user 17 --date 2016-10-17"))
+@prompt.command("render", epilog=examples("prompt render next --user 17", "prompt render phrase_summary --user 17"))
 def render(
     name: Annotated[str, typer.Argument(help="A file of prompts/, without .md")],
     user: Annotated[str, typer.Option(help="Whose prompt.")],

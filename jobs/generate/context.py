@@ -160,7 +160,7 @@ class Context:
 
     def labels(self, kind: str, most: int) -> list[str]:
         """Labels of the strongest facts of one kind."""
-        return [fact.label for fact in self.facts if fact.kind == kind][:most]
+        return list(dict.fromkeys(fact.label for fact in self.facts if fact.kind == kind))[:most]
 
 
 PARTS = {

@@ -31,13 +31,14 @@ def of_explanation(user: Context, item: Candidate, named: Sequence[Event], noun:
     """The recommended item and the events behind it; a text about them names it and one of them."""
     had = tuple(dict.fromkeys(in_place(event.title) for event in named))
     behind = {tag for event in named for tag in event.tags}
+    not_liked = {event.title for event in user.history if event.negative} | {each.title for each in named if not each.positive}
     return Evidence(
-        liked=tuple(in_place(event.title) for event in named if event.positive),
+        liked=tuple(in_place(event.title) for event in named if event.title not in not_liked),
         others=(in_place(item.title), *had),
         needed=((in_place(item.title),), had),
         new=in_place(item.title),
         tags=tuple(map(in_place, (*item.tags, *sorted(behind - {*item.tags})))),
-        common=tuple(in_place(tag) for tag in item.tags if tag in behind),
+        common=tuple(in_place(tag) for tag in item.tags if named and all(tag in event.tags for event in named)),
         noun=noun,
         user=user.user_id,
         **_about((*named, item)),

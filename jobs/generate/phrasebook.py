@@ -21,13 +21,9 @@ from jobs.generate.slots import misplaced
 from jobs.profile import Words
 
 PLACEHOLDER = re.compile(r"\{([A-Z])\}")
-STAND_INS = {
-    "A": "“Casablanca”",
-    "B": "“Vertigo”",
-    "X": "“Notorious”",
-    "T": "romance",
-    "L": "romance and comedy",
-    "D": "horror",
+STAND_INS = {"A": "“Casablanca”", "B": "“Vertigo”", "X": "“Notorious”", "T": "romance"} | {
+    "L": "comedy and romance films",
+    "D": "war films",
 }
 
 
@@ -94,10 +90,10 @@ class Phrasing:
 
 @dataclass(frozen=True)
 class Phrasebook:
-    """All phrasings by pattern; `settled` unless a call was left without an answer."""
+    """All phrasings by pattern; `unanswered` are the patterns of which a call was left without an answer."""
 
     phrasings: Mapping[Pattern, Sequence[Phrasing]] = field(default_factory=dict)
-    settled: bool = True
+    unanswered: frozenset[Pattern] = frozenset()
 
     def pick(self, pattern: Pattern, key: str) -> Phrasing | None:
         """One that is used, the same for the same key; None where there is none."""

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from jobs.generate.context import Generation, Subject
 from jobs.generate.phrasebook import STAND_INS, Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.rehearsal import Load, Rehearsal
-from jobs.generate.session import USABLE, Session
+from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.profile import Words
 from jobs.storage import parquet
 
@@ -52,14 +53,19 @@ def cost(rehearsal: Rehearsal) -> Load:
 async def written(ask: Session, words: Words) -> Phrasebook:
     """The phrasebook of a night."""
     shapes = list(patterns(words))
-    found = await asyncio.gather(*[_phrasings(pattern, ask) for pattern in shapes])
-    return Phrasebook(dict(zip(shapes, found, strict=True)), ask.settled)
+    answers = await asyncio.gather(*[_answers(pattern, ask) for pattern in shapes])
+    found = await asyncio.gather(*[_phrasings(*each, ask) for each in zip(shapes, answers, strict=True)])
+    unanswered = {pattern for pattern, told in zip(shapes, answers, strict=True) if any(each.status in UNPAID for each in told)}
+    return Phrasebook(dict(zip(shapes, found, strict=True)), frozenset(unanswered))
 
 
-async def _phrasings(pattern: Pattern, ask: Session) -> list[Phrasing]:
+async def _answers(pattern: Pattern, ask: Session) -> list[Generation]:
     name, shown = f"phrase_{pattern.kind}", pattern.variables()
     asked = [ask.complete(name, pattern.about, opening=opening, **shown) for opening in OPENINGS[pattern.kind]]
-    answers = await asyncio.gather(*asked)
+    return list(await asyncio.gather(*asked))
+
+
+async def _phrasings(pattern: Pattern, answers: Sequence[Generation], ask: Session) -> list[Phrasing]:
     once = {answer.output: answer for answer in answers if answer.status in USABLE and answer.output}
     return list(await asyncio.gather(*[_judged(pattern, answer, ask) for answer in once.values()]))
 
@@ -71,11 +77,13 @@ async def _judged(pattern: Pattern, answer: Generation, ask: Session) -> Phrasin
 
 
 async def unlikely(pattern: Pattern, text: str, ask: Session) -> list[str]:
-    """What the model's likelihoods have against a phrasing."""
-    pairs = minimal_pairs(text)
-    own, plain, *others = await asyncio.gather(*[_nats(ask, pattern, each) for each in (text, pattern.plain(), *pairs)])
-    if own is None or plain is None:
-        return ["fluency: no answer"]
+    """What the model's likelihoods have against a phrasing; nothing where it gives none, as some servers do not."""
+    pairs, own = minimal_pairs(text), await _nats(ask, pattern, text)
+    if own is None:
+        return []
+    plain, *others = await asyncio.gather(*[_nats(ask, pattern, each) for each in (pattern.plain(), *pairs)])
+    if plain is None:
+        return []
     if own.mean < plain.mean - BELOW:
         return [f"fluency: {own.mean - plain.mean:+.2f} nats a token against our own sentence"]
     gains = [(each.nats - own.nats, pair) for each, pair in zip(others, pairs, strict=True) if each]

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 
 from jobs.errors import NotFound, PromptError, run_main
 from jobs.generate.context import Context
+from jobs.generate.phrasing import written
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import rehearse
 from jobs.generate.scoring import METHODS
@@ -39,6 +40,7 @@ def main() -> None:
 
     async def everything(user: Context, ask: Session) -> None:
         await personalize(user, ask, profile)
+        await written(ask, profile.words)
         for method in METHODS.values():
             await method(user, ask, user.candidates[: profile.night.scored], profile.night.permutations)
 

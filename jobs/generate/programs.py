@@ -10,12 +10,14 @@ from typing import Any
 
 from jobs.generate import grounds, templates
 from jobs.generate.checks import Evidence, objections
+from jobs.generate.checks.evidence import fronted
 from jobs.generate.context import Candidate, Context, Event, Generation
 from jobs.generate.phrasebook import Pattern, fill
 from jobs.generate.ranking import Ranked, may_change, rank
 from jobs.generate.scoring import METHODS, Scores
 from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.profile import Night, Profile
+from jobs.prompts import in_place
 
 NAMED = 2  # events an explanation names
 
@@ -86,15 +88,15 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, way: 
     """Why `item` is in the user's list; a template where there is nothing to tell."""
     support = [user.events[name] for name in user.support(item)]
     because = list(dict.fromkeys(event.title for event in support))[:NAMED]
-    behind = {tag for event in support if event.title in because for tag in event.tags}
-    shared = [each.label for each in user.shared(item) if each.of == "tag" and each.label in behind]
+    named = [event for event in support if event.title in because]
+    shared = [each.label for each in user.shared(item) if each.of == "tag" and all(each.label in event.tags for event in named)]
     template = templates.explanation(user, item, because, shared)
     if not because or way == "template":
         return Words(template, "template")
-    named = [event for event in support if event.title in because]
-    evidence, liked = grounds.of_explanation(user, item, named, noun), all(event.positive for event in named)
+    evidence = grounds.of_explanation(user, item, named, noun)
     if way == "phrasebook":
-        names = titled(because) | {"T": templates.tags(shared[:2]), "X": templates.quoted([item.title])}
+        names = titled(because) | {"T": templates.tags(shared[:2]), "X": quoted(item.title)}
+        liked = {*map(in_place, because)} <= {*evidence.liked}
         return filled(ask, Pattern.of("explanation", names, liked), names, evidence, template, user.user_id + item.item_id)
     answer = await ask.complete("explanation", item=item, because=because, shared=shared, noun=noun)
     return checked(answer, evidence, template)
@@ -102,14 +104,19 @@ async def explain(user: Context, ask: Session, item: Candidate, noun: str, way: 
 
 def titled(titles: Sequence[str]) -> dict[str, str]:
     """Titles as they stand for {A} and {B}."""
-    return {slot: templates.quoted([title]) for slot, title in zip("AB", titles, strict=False)}
+    return {slot: quoted(title) for slot, title in zip("AB", titles, strict=False)}
+
+
+def quoted(title: str) -> str:
+    """A whole title as a text says it; one that is too long for a text is not told by the model."""
+    return f"“{fronted(in_place(title))}”"
 
 
 def filled(ask: Session, pattern: Pattern, names: dict[str, str], evidence: Evidence, template: str, key: str) -> Words:
     """A phrasing with its names where there is one and it passes every check, else `template` with the reasons."""
-    ask.settled = ask.settled and ask.book.settled
     phrasing = ask.book.pick(pattern, key)
     if phrasing is None:
+        ask.settled = ask.settled and pattern not in ask.book.unanswered
         return Words(template, "template", checks=[f"phrasebook: none of {len(ask.book.phrasings.get(pattern, ()))} phrasings"])
     text = fill(phrasing.text, names)
     found = objections(text, "stop", evidence)

@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.generate.calls import Request
 from jobs.generate.context import Context, Generation, Subject
+from jobs.generate.phrasebook import Phrasebook
 from jobs.generate.session import Memory, Session, unanswered
 
 Program = Callable[[Context, Session], Coroutine[Any, Any, Any]]
@@ -28,6 +29,11 @@ class Rehearsal(Session):
     async def _ask(self, request: Request) -> Generation:
         self.asked.append(request)
         return self._had(request) or unanswered(request, "failed", None)
+
+    @property
+    def book(self) -> Phrasebook:
+        """None: what is filled in asks for nothing."""
+        return Phrasebook()
 
     @property
     def new(self) -> list[Request]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from jobs.generate.checks.evidence import fronted
@@ -71,7 +72,8 @@ def tags(names: Sequence[str]) -> str:
 
 def kinds(names: Sequence[str], noun: str) -> str:
     """Nothing, `drama films`, `drama and crime films`: what is meant by tags that someone likes."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else noun if noun.endswith("s") else f"{noun}s"
+    plural = re.sub(r"(?<=[^aeiou])y$", "ie", noun)
+    plural += "es" if re.search(r"(?:s|x|z|ch|sh)$", plural) else "s"
     return f"{tags(names)} {plural}" if names else ""
 
 

@@ -99,6 +99,8 @@ class Worker:
                 early = self._stopped or error
             except BaseExceptionGroup as group:
                 early = self._stopped or group.exceptions[0]
+            except Exception as error:
+                early = self._stopped or error
             finally:
                 reporter.cancel()
             if self.lease.lost is None:

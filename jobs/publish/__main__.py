@@ -94,6 +94,7 @@ class Night:
             raise InputError(f"{torn} files of calls are not what generate wrote for {run_date}; run it again first")
         total = calls.agg(
             F.count("*").alias("calls_new"),
+            F.count_if(F.col("subject_type") != "pattern").alias("calls_of_users"),
             F.count_if(~F.col("status").isin("ok", "repaired")).alias("calls_failed"),
             *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("prompt_tokens", "cached_tokens", "output_tokens")],
         ).first()
@@ -102,9 +103,10 @@ class Night:
         assert total and asked
         if total["calls_new"]:
             generations.remember(self.spark, self.profile, calls, replace=self.manifest.force)
-        cached = max(0, asked["calls_answered"] - total["calls_new"])
+        cached = max(0, asked["calls_answered"] - total["calls_of_users"])
         told = {"calls_cached": cached, "calls_refused": asked["calls_refused"]}
-        return total.asDict() | told | {"predicted": list(self.predicted().items()) or None}
+        figures = {name: value for name, value in total.asDict().items() if name != "calls_of_users"}
+        return figures | told | {"predicted": list(self.predicted().items()) or None}
 
     def judge(self, tables: dict[str, DataFrame]) -> None:
         """Write the verdict of every rule.

@@ -17,7 +17,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -53,7 +52,7 @@ TRIED_ON_HIDDEN: dict[str, tuple[float, ...]] = {"like": (3, 10), "years_half": 
 FIRST = 100  # new items of a user among which the hidden one is looked for
 
 
-Values = tuple[np.ndarray, ...]  # what one blend is worth to each user, by split
+Values = tuple[pd.Series, ...]  # what one blend is worth to each user, by split; user_id -> value
 
 
 def main() -> None:
@@ -72,7 +71,7 @@ def main() -> None:
 
         def mean(worth: Callable[[Order, Night, Blend], Values], blend: Blend, **night: str) -> Values:
             found = [worth(order, profile.night.model_copy(update={"repeat": "never"} | night), blend) for order in orders]
-            return tuple(np.mean(each, axis=0) for each in zip(*found, strict=True))
+            return tuple(pd.concat(each, axis=1).mean(axis=1) for each in zip(*found, strict=True))
 
         chosen = [name for name in TRIED if name in arguments.only]
         if chosen:
@@ -105,28 +104,28 @@ class Order:
 
 def ndcg(order: Order, night: Night, blend: Blend) -> Values:
     """ndcg@10 of each user in either split, by score alone."""
-    return tuple(np.concatenate([of_fold(order, fold, night, blend) for fold in folds]) for folds in order.splits)
+    return tuple(pd.concat([of_fold(order, fold, night, blend) for fold in folds]) for folds in order.splits)
 
 
-def of_fold(order: Order, fold: Fold, night: Night, blend: Blend) -> np.ndarray:
+def of_fold(order: Order, fold: Fold, night: Night, blend: Blend) -> pd.Series:
     _, by_score = ours(fold, order.items, order.catalogue, night, order.run_date, blend)
-    target = order.catalogue.get_indexer(order.targets(fold))
-    return by_user(places(by_score, target))["ndcg@10"]
+    targets = order.targets(fold)
+    return pd.Series(by_user(places(by_score, order.catalogue.get_indexer(targets)))["ndcg@10"], targets.index)
 
 
 def found(order: Order, night: Night, blend: Blend) -> Values:
     """The reciprocal place of each user's hidden item among the new ones."""
     wide = night.model_copy(update={"candidates": FIRST, "list_length": 2 * FIRST, "new_items": FIRST})
-    return (np.concatenate([of_hidden(order, fold, wide, blend) for fold in order.hidden]),)
+    return (pd.concat([of_hidden(order, fold, wide, blend) for fold in order.hidden]),)
 
 
-def of_hidden(order: Order, fold: Fold, night: Night, blend: Blend) -> np.ndarray:
+def of_hidden(order: Order, fold: Fold, night: Night, blend: Blend) -> pd.Series:
     by_content = F.filter("candidates", lambda each: F.array_contains(each["contributions"]["source"], "content"))
     with retrieved(fold, order.items, night, order.run_date, blend) as (_, best):
         judged = best.join(fold.targets, "user_id", how="inner")
         rows = table(judged.select("user_id", F.array_position(by_content["item_id"], F.col("item_id")).alias("place")))
-    place = rows.set_index("user_id")["place"].reindex(order.targets(fold).index, fill_value=0).to_numpy()
-    return np.where(place > 0, 1 / np.maximum(place, 1), 0.0)
+    place = rows.set_index("user_id")["place"].reindex(order.targets(fold).index, fill_value=0)
+    return (1 / place.clip(lower=1)).where(place > 0, 0.0)
 
 
 def reordered(events: DataFrame, seed: int) -> DataFrame:
@@ -142,8 +141,8 @@ def variants(tried: dict[str, tuple[float, ...]], names: list[str]) -> Iterator[
 
 def show(label: str, values: Values, now: Values) -> None:
     """One line: the mean of each split, and the gain of all over those of `now`."""
-    gain = np.mean(values, axis=0) - np.mean(now, axis=0)
-    (mean,), (low,), (high,) = intervals(gain[:, None])
+    gain = pd.concat([each - before for each, before in zip(values, now, strict=True)], axis=1).mean(axis=1)
+    (mean,), (low,), (high,) = intervals(gain.to_numpy()[:, None])
     means = "".join(f"{each.mean():9.4f}" for each in values)
     print(f"{label:44}{means}  {mean:+.4f} ({low:+.4f} to {high:+.4f})", flush=True)
 

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from jobs.contracts import OF_THE_RUN, contract
-from jobs.generate.engine import Engine, Reply
+from jobs.generate import templates
+from jobs.generate.engine import Engine, EngineAway, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.phrasebook import Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.phrasing import minimal_pairs, unlikely, written
@@ -88,6 +89,11 @@ def people(n: int) -> list[dict[str, Any]]:
     ]
 
 
+def words_of(each: dict[str, Any]) -> list[tuple[str, str]]:
+    texts = [(told["source"], told["explanation"]) for told in each["explanations"]]
+    return [(each["summary"]["source"], each["summary"]["summary"]), *texts]
+
+
 def made(folder: Path, n: int, words: Words = BOTH) -> Profile:
     folder.mkdir(exist_ok=True)
     return night(folder, {0: people(n)}, model_weight=0.0).model_copy(update={"words": words})
@@ -135,6 +141,59 @@ def test_without_a_phrasing_a_template_stands_and_the_user_is_asked_about_again(
     for each in results(profile):
         assert {each["summary"]["source"], each["explanations"][0]["source"]} == {"template"} and not each["settled"]
         assert each["fallbacks"] == ["phrasebook: none of 0 phrasings"] * 2
+
+
+class Unscoring(Writer):
+    """A server that gives no likelihoods, as some do not."""
+
+    async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
+        return Reply(error="echo is not supported")
+
+
+def test_without_likelihoods_the_rules_judge(tmp_path: Path) -> None:
+    profile = made(tmp_path, 2)
+    worker = work(profile, Unscoring())
+    for each in results(profile):
+        assert {source for source, _ in words_of(each)} == {"phrasebook"} and each["settled"]
+    assert worker.counts["failed"] <= worker.counts["new"] / 2, "one likelihood asked a phrasing"
+
+
+class Leaving(Writer):
+    """Goes away after some answers."""
+
+    async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
+        if self.requests >= 20:
+            raise EngineAway("gone")
+        return await super().complete(prompt, sampling, schema)
+
+
+def test_what_was_paid_before_the_engine_left_is_kept(tmp_path: Path) -> None:
+    profile = made(tmp_path, 2)
+    with pytest.raises(EngineAway):
+        work(profile, Leaving())
+    assert len(calls(profile)) == 20
+    engine = Writer()
+    work(profile, engine)
+    ids = [call["generation_id"] for call in calls(profile)]
+    assert len(ids) == len(set(ids)) == 20 + engine.requests
+
+
+def test_only_what_all_titles_named_have_is_told_of_them(tmp_path: Path) -> None:
+    history = [event(1, "Heat", ["Drama", "Crime"]), event(2, "Tron", ["Drama", "Comedy"])]
+    offered = [candidate(1, "Ronin", 2.0, ["e1", "e2"]) | {"tags": ["Comedy", "Crime", "Drama"]}]
+    common = [{"of": "tag", "label": tag, "lift": 2.0} for tag in ("Comedy", "Crime", "Drama")]
+    one = row(history=history, candidates=offered, common=common)
+    profile = night(tmp_path, {0: [one]}, model_weight=0.0).model_copy(update={"words": BOTH})
+    work(profile, Writer())
+    (told,) = results(profile)[0]["explanations"]
+    assert told["explanation"].endswith("it has drama too.")
+
+
+@pytest.mark.parametrize(
+    ("noun", "plural"), [("film", "films"), ("story", "stories"), ("toy", "toys"), ("watch", "watches"), ("dress", "dresses")]
+)
+def test_kinds_of_things(noun: str, plural: str) -> None:
+    assert templates.kinds(["Drama", "Crime"], noun) == f"drama and crime {plural}" and templates.kinds([], noun) == ""
 
 
 def test_each_text_has_its_way(tmp_path: Path) -> None:
