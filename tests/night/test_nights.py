@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def sample(tmp_path_factory) -> Path:
     (folder / "events.csv").write_text("".join([header, *kept]))
     demo = (REPOSITORY / "infra" / "profiles" / "demo.toml").read_text()
     demo = demo.replace("$NOCTURNE_HOME/data/movielens/events.csv", str(folder / "events.csv"))
+    demo = demo.replace('summary = "phrasebook"', 'summary = "personal"')
     demo = demo.replace("scored = 20", "scored = 5\nmodel_weight = 0.3")
     small = "[evaluation]\nusers = 40\ngroups = 2\nscored_users = 20\n"
     (folder / "night.toml").write_text(demo + f'\n[storage]\nwarehouse = "{folder}/warehouse"\n{small}')
@@ -91,15 +93,17 @@ def test_everyone_has_everything(sample: Path, first_night):
 
 
 def test_the_model_wrote_some_of_it(sample: Path, first_night):
-    """The model's words are published as it wrote them, and the row names the call."""
+    """The model's words are published as it wrote them, names filled in where it wrote a phrasing; the row names the call."""
     profile = load_profile(sample / "night.toml")
-    told = """select t.words, g.output, g.model from
-        (select generation_id, summary as words from user_summaries union all
-         select generation_id, explanation from explanations) t join generations g using (generation_id)"""
+    told = """select t.words, t.source, g.output, g.model from
+        (select generation_id, source, summary as words from user_summaries union all
+         select generation_id, source, explanation from explanations) t join generations g using (generation_id)"""
     rows = connect(profile).sql(told).fetchall()
-    assert rows
-    assert all(words == output for words, output, _ in rows)
-    assert {model for _, _, model in rows} == {model_digest(profile.model)}
+    assert {source for _, source, *_ in rows} >= {"phrasebook"}
+    for words, source, output, _ in rows:
+        written = re.sub(r"\\\{[A-Z]\\\}", ".+", re.escape(output)) if source == "phrasebook" else re.escape(output)
+        assert re.fullmatch(written, words), output
+    assert {model for *_, model in rows} == {model_digest(profile.model)}
 
 
 def test_nothing_recommended_was_consumed(sample: Path, first_night):
