@@ -95,10 +95,7 @@ def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: boo
     path = profile.table("generations")
     if force or not table_exists(path):
         return contexts.select("user_id", F.array().alias("known"))
-    usable = spark.read.format("delta").load(path).where("status != 'failed'")
-    newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
-    kept = usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)
-    answers = kept.select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
+    answers = _newest(spark, path).select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
     users = contexts.select("user_id", F.lit("user").alias("subject_type"), F.col("user_id").alias("subject"))
     items = contexts.select("user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject"))
     found = users.unionByName(items).join(answers, ["subject_type", "subject"], how="left")
@@ -110,9 +107,14 @@ def phrasings(spark: SparkSession, profile: Profile, force: bool = False) -> Dat
     path, words = profile.table("generations"), profile.words
     if force or "phrasebook" not in (words.summary, words.explanation) or not table_exists(path):
         return None
-    usable = spark.read.format("delta").load(path).where("subject_type = 'pattern' AND status != 'failed'")
-    newest = Window.partitionBy("subject").orderBy(F.desc("run_date"), "generation_id")
-    return usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT).select(*ANSWER)
+    return _newest(spark, path).where("subject_type = 'pattern'").select(*ANSWER)
+
+
+def _newest(spark: SparkSession, path: str) -> DataFrame:
+    """The answers that may serve again, the newest `PER_SUBJECT` of each subject."""
+    usable = spark.read.format("delta").load(path).where("status != 'failed'")
+    newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
+    return usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)
 
 
 def past(spark: SparkSession, profile: Profile) -> Past:

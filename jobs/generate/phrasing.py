@@ -20,7 +20,7 @@ from typing import NamedTuple
 from jobs.generate.context import Generation, Subject
 from jobs.generate.phrasebook import STAND_INS, Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.rehearsal import Load, Rehearsal
-from jobs.generate.session import UNPAID, USABLE, Session
+from jobs.generate.session import UNPAID, USABLE, Memory, Session
 from jobs.profile import Words
 from jobs.storage import parquet
 
@@ -42,8 +42,10 @@ class Likelihood(NamedTuple):
     mean: float
 
 
-def cost(rehearsal: Rehearsal) -> Load:
-    """What the phrasings will cost that a rehearsal had no answers for; calls that judge are counted as they are on average."""
+async def foreseen(memory: Memory, known: Sequence[Generation], words: Words) -> Load:
+    """What a phrasebook will cost; calls that judge are counted as they are on average."""
+    rehearsal = Rehearsal(memory, PATTERNS, known)
+    await written(rehearsal, words)
     load = Load.of(rehearsal, set())
     judging = round(load.calls * JUDGING)
     tokens = judging * TOKENS_JUDGED

@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from jobs.errors import run_main
 from jobs.generate.context import Context
 from jobs.generate.engines import make_engine
-from jobs.generate.phrasing import PATTERNS, cost, known_phrasings, written
+from jobs.generate.phrasing import foreseen, known_phrasings
 from jobs.generate.programs import personalize
-from jobs.generate.rehearsal import Load, Rehearsal, rehearse
+from jobs.generate.rehearsal import Load, rehearse
 from jobs.generate.session import Memory
 from jobs.manifest import DECODE_COST, FILE, Manifest, Past
 from jobs.profile import Profile, load_profile
@@ -127,19 +127,19 @@ def main() -> None:
     manifest = Manifest.model_validate(read_json(f"{arguments.work}/{FILE}"))
     memory = Memory(make_engine(profile.model, model_digest(profile.model), Progress("plan")))
     fused = manifest.fusion.applied(profile)
-    shards = [asyncio.run(_shard(arguments.work, shard, fused, memory, manifest.past)) for shard in manifest.shards]
+    known, past = known_phrasings(f"{arguments.work}/phrasings"), manifest.past
+    once = asyncio.run(foreseen(memory, known, fused.words))  # by each shard
+    folders = [f"{arguments.work}/contexts/shard={shard}" for shard in manifest.shards]
+    shards = [asyncio.run(_shard(folder, fused, memory, past)).and_once(once, past) for folder in folders]
     print(together(shards).model_dump_json())
 
 
-async def _shard(work: str, shard: int, profile: Profile, memory: Memory, past: Past) -> Prediction:
-    data = parquet(f"{work}/contexts/shard={shard}")
-    phrasing = Rehearsal(memory, PATTERNS, known_phrasings(f"{work}/phrasings"))
-    memory.book = await written(phrasing, profile.words)
+async def _shard(folder: str, profile: Profile, memory: Memory, past: Past) -> Prediction:
+    data = parquet(folder)
     sample = [Context.from_row(row) for row in data.head(SAMPLE).to_pylist()]
     rehearsals = [await rehearse(lambda user, ask: personalize(user, ask, profile), user, memory) for user in sample]
     seen: set[str] = set()
-    predicted = predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
-    return predicted.and_once(cost(phrasing), past)
+    return predict([Load.of(each, seen) for each in rehearsals], data.count_rows(), past)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from jobs.generate.checks.vocabulary import words_of
+
 PART = re.compile(r"\{[a-z]\}|[\w'’-]+|[^\w\s]")
 BEFORE = {
-    "A": "with because since if as given know knows chose liked loved enjoyed like likes loves enjoys love enjoy counts count "
-    "and of is are has have",
-    "X": ", try and so consider then :",
-    "T": "share shares has have of its their both with :",
-    "L": "likes loves enjoys like love enjoy for of into to",
-    "D": "not avoid avoids from of for dislikes dislike",
+    "A": words_of("""
+        with because since if as given know knows chose liked loved enjoyed like likes loves enjoys love enjoy counts count
+        and of is are has have
+    """),
+    "X": words_of(", try and so consider then :"),
+    "T": words_of("share shares has have of its their both with :"),
+    "L": words_of("likes loves enjoys like love enjoy for of into to"),
+    "D": words_of("not avoid avoids from of for dislikes dislike"),
 }
 AFTER = {
-    "A": "and is are was were in among best most before very too , . ;",
-    "X": "is could may might can fits has shares suits should would too as , . :",
-    "T": "too in . , ;",
-    "L": "most best and with above , . ;",
-    "D": "and . , ;",
+    "A": words_of("and is are was were in among best most before very too , . ;"),
+    "X": words_of("is could may might can fits has shares suits should would too as , . :"),
+    "T": words_of("too in . , ;"),
+    "L": words_of("most best and with above , . ;"),
+    "D": words_of("and . , ;"),
 }
 FRAMES = {
     "an opening with a preposition has no verb": r"^(?:with|after|besides)\b[^,]*\b(?:is|are|was|were)\b|^having you\b",
@@ -38,7 +42,7 @@ FRAMES = {
     "a person, not a favourite": r"\bfavourites? (?:of|among)\b|^(?:one|a) (?:person|reader) (?:is|of)\b|^here\b|^favourites\b",
     "a taste is not enjoyed": r"\b(?:enjoy|prefer|love|like)s? an? (?:love|taste|preference|liking)\b",
 }
-COMMON = "and the a in to of for with is are it has have your their its too not but as"  # words that may come twice
+MAY_REPEAT = words_of("and the a in to of for with is are it has have your their its too not but as")
 
 
 def misplaced(text: str) -> str | None:
@@ -48,13 +52,13 @@ def misplaced(text: str) -> str | None:
         if slot[0] != "{":
             continue
         kind = slot[1].upper().replace("B", "A")
-        if before and before not in BEFORE[kind].split():
+        if before and before not in BEFORE[kind]:
             return f"slots: {before!r} before {slot.upper()}"
-        if after and after not in AFTER[kind].split():
+        if after and after not in AFTER[kind]:
             return f"slots: {after!r} after {slot.upper()}"
     for why, frame in FRAMES.items():
         if re.search(frame, text, re.IGNORECASE):
             return f"slots: {why}"
-    stems = Counter(re.sub(r"(?:e?s|ed|d|e)$", "", part) for part in parts if part[0].isalpha() and part not in COMMON.split())
+    stems = Counter(re.sub(r"(?:e?s|ed|d|e)$", "", part) for part in parts if part[0].isalpha() and part not in MAY_REPEAT)
     again = next((stem for stem, n in stems.items() if n > 1 and len(stem) > 2 and stem != "you"), None)
     return f"slots: {again!r} comes twice" if again else None

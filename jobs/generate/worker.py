@@ -18,10 +18,10 @@ from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
-from jobs.generate.phrasing import PATTERNS, cost, known_phrasings, written
+from jobs.generate.phrasing import PATTERNS, foreseen, known_phrasings, written
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
-from jobs.generate.rehearsal import Load, Rehearsal, rehearse
+from jobs.generate.rehearsal import Load, rehearse
 from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
@@ -125,9 +125,7 @@ class Worker:
         suspects = self.journal.suspects
         if self._phrased:
             known = known_phrasings(f"{self._work}/phrasings")
-            rehearsal = Rehearsal(self.memory, PATTERNS, known)
-            await written(rehearsal, self.profile.words)
-            self._once = cost(rehearsal)
+            self._once = await foreseen(self.memory, known, self.profile.words)
             if self._once.calls:
                 self._capacity()  # loads the model
             self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)

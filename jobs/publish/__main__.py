@@ -103,9 +103,9 @@ class Night:
         assert total and asked
         if total["calls_new"]:
             generations.remember(self.spark, self.profile, calls, replace=self.manifest.force)
-        cached = max(0, asked["calls_answered"] - total["calls_of_users"])
+        figures = total.asDict()
+        cached = max(0, asked["calls_answered"] - figures.pop("calls_of_users"))
         told = {"calls_cached": cached, "calls_refused": asked["calls_refused"]}
-        figures = {name: value for name, value in total.asDict().items() if name != "calls_of_users"}
         return figures | told | {"predicted": list(self.predicted().items()) or None}
 
     def judge(self, tables: dict[str, DataFrame]) -> None:
