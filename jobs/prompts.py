@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from unicodedata import category
@@ -66,7 +67,8 @@ class Sampling(BaseModel):
 class Prompt(BaseModel):
     """One file of prompts/. `output` is the answer's JSON schema; for `score` the body ends where the continuation starts.
 
-    Another `version` or `salt` asks everyone again; a salt is for asking again what has not changed.
+    Another `version` or `salt` asks everyone again; a salt is for asking again what has not changed. With `again` an answer
+    that the checks refuse is asked for once more: it is what the model is then told, with their `reasons`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +79,7 @@ class Prompt(BaseModel):
     output: dict[str, Any]
     sampling: Sampling | None = None
     salt: str = ""
+    again: str = ""
     body: str
 
     @property
@@ -93,11 +96,17 @@ class Prompt(BaseModel):
             PromptError: the body needs a variable that is not given.
         """
         parts = SECTION.split(self.body)
+        return tuple(Message(role, self._filled(text, variables)) for role, text in zip(parts[1::2], parts[2::2], strict=True))
+
+    def objection(self, reasons: Sequence[str]) -> Message:
+        """What the model is told of an answer that the checks refused."""
+        return Message("user", self._filled(self.again, {"reasons": reasons}))
+
+    def _filled(self, text: str, variables: dict[str, Any]) -> str:
         try:
-            texts = [_template(text).render(**variables).strip() for text in parts[2::2]]
+            return _template(text).render(**variables).strip()
         except TemplateError as error:
             raise PromptError(f"prompts/{self.name}.md: {error}; given: {', '.join(sorted(variables))}") from error
-        return tuple(Message(role, text) for role, text in zip(parts[1::2], texts, strict=True))
 
 
 @functools.cache
@@ -128,7 +137,7 @@ def _parse(file: str, front: str, body: str) -> Prompt:
     try:
         prompt = Prompt.model_validate({**yaml.safe_load(front), "body": body})
         before, *sections = SECTION.split(body)
-        for text in sections[1::2]:
+        for text in (*sections[1::2], prompt.again):
             ENVIRONMENT.parse(text)
     except (ValidationError, TypeError, yaml.YAMLError) as error:
         raise PromptError(f"{file}: front matter: {error}") from error

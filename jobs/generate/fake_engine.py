@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from jobs.generate.engine import Reply
@@ -10,7 +11,8 @@ from jobs.prompts import Message, Sampling
 
 
 class FakeEngine:
-    """Answers follow from the prompt alone. `answer` is the text of every completion; by default a hash in words."""
+    """Answers follow from the prompt alone. `answer` is the text of every completion, cited as fact 1 where it is
+    structured; by default a hash in words."""
 
     model = "fake"
 
@@ -32,6 +34,8 @@ class FakeEngine:
         self.requests += 1
         self.beats += 1
         text = self.answer or f"This answer has no name in it, only {'very ' * (sum(prompt) % 3)}plain words."
+        if schema.get("type") == "object":
+            text = json.dumps({name: text if each["type"] == "string" else [1] for name, each in schema["properties"].items()})
         return Reply(text=text, finish_reason="stop", prompt_tokens=len(prompt), output_tokens=len(text.split()))
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:

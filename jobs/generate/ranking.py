@@ -31,6 +31,7 @@ class Ranked:
             "rank": self.rank,
             "item_id": self.item.item_id,
             "title": self.item.title,
+            "tags": self.item.tags,
             "score": self.score,
             "retrieval_rank": self.item.retrieval_rank,
             "retrieval_score": self.item.retrieval_score,

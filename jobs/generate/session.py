@@ -6,7 +6,7 @@ Known answers come with the user's context; equal calls in flight are joined; wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,9 +81,14 @@ class Session:
         self._known = {answer.generation_id: answer for answer in known if answer.status not in REASKED}
         self._quarantined = quarantined
 
-    async def complete(self, name: str, about: Subject | None = None, **variables: Any) -> Generation:
-        """The answer to prompt `name`, about this user where nothing else is named."""
-        return await self._answer(self._request(load_prompt(name), variables, about))
+    async def complete(
+        self, name: str, about: Subject | None = None, refused: tuple[str, Sequence[str]] | None = None, **variables: Any
+    ) -> Generation:
+        """The answer to prompt `name`, about this user where nothing else is named; `refused` is an answer before and why it
+        may not stand, which the model is shown."""
+        prompt = load_prompt(name)
+        after = (Message("assistant", refused[0]), prompt.objection(refused[1])) if refused else ()
+        return await self._answer(self._request(prompt, variables, about, after=after))
 
     async def score(self, name: str, continuation: str, about: Subject | None = None, **variables: Any) -> Generation:
         """Log-likelihood of `continuation` after prompt `name`, likewise."""
@@ -110,11 +115,12 @@ class Session:
         about: Subject | None = None,
         tail: tuple[int, ...] = (),
         labels: tuple[str, ...] = (),
+        after: tuple[Message, ...] = (),
     ) -> Request:
         request = Request(prompt, self._engine.model, *(about or self.about), (), (), tail, labels)
         most = self._engine.max_model_len - request.room
-        messages, tokens = fitted(prompt, variables, self._engine.encode, most)
-        return replace(request, messages=messages, tokens=tokens)
+        messages, tokens = fitted(prompt, variables, lambda asked: self._engine.encode((*asked, *after)), most)
+        return replace(request, messages=(*messages, *after), tokens=tokens)
 
     async def _answer(self, request: Request) -> Generation:
         answer = await self._ask(request)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jobs.generate.checks.evidence import fronted
 from jobs.generate.checks.form import inert
-from jobs.generate.context import Candidate, Context
+from jobs.generate.told import Told, labels
 from jobs.prompts import in_place
 
 TASTES = (
@@ -21,6 +21,15 @@ FAVOURITES = (
     "Liked {titles} best.",
 )
 DISLIKES = "Tends not to enjoy {dislikes}."
+ASIDES = {
+    "more_lately": "Lately more {label}.",
+    "less_lately": "Lately less {label}.",
+    "likes_creator": "Often chooses works by {label}.",
+    "era": "Much of it is from the {label}.",
+    "rhythm": "Comes {label}.",
+    "shared_creator": "It is by {label} too.",
+    "new_tag": "It has {label} too, which is new for you.",
+}
 FEW = "So far {n}, the latest {title}; no clear favourite yet."
 BECAUSE = (
     "Because of {titles} in your history, you may like {item}{common}.",
@@ -32,29 +41,46 @@ LONGEST = 72  # characters of a name: seven of them and the words between fit in
 POPULAR = "{item} is what many people choose at the moment."
 
 
-def summary(user: Context) -> str:
-    """One to three sentences about a user."""
-    likes, titles, dislikes = user.labels("likes_tag", 3), user.labels("favourite", 2), user.labels("dislikes_tag", 2)
+def summary(told: Sequence[Told], noun: str, n_events: int, key: str) -> str:
+    """One to four sentences that tell the facts `of_summary` of somebody with `n_events`; `key` chooses among variants."""
     parts = []
-    if likes:
-        parts.append(_pick(TASTES, user.user_id).format(likes=tags(likes)))
-    if titles:
-        parts.append(_pick(FAVOURITES, user.user_id).format(titles=quoted(titles)))
-    if not parts:
-        n = "one event" if user.n_events == 1 else f"{user.n_events} events"
-        parts.append(FEW.format(n=n, title=quoted([user.history[-1].title])))
-    if disliked := tags(dislikes) or quoted(user.labels("disliked", 1)):
-        parts.append(DISLIKES.format(dislikes=disliked))
-    return " ".join(parts)
+    if likes := liked(told, noun):
+        parts.append(_pick(TASTES, key).format(likes=likes))
+    if titles := labels(told, "favourite"):
+        parts.append(_pick(FAVOURITES, key).format(titles=quoted(titles)))
+    if newest := labels(told, "recent"):
+        n = "one event" if n_events == 1 else f"{n_events} events"
+        parts.append(FEW.format(n=n, title=quoted(newest)))
+    if dislikes := disliked(told, noun) or quoted(labels(told, "disliked")):
+        parts.append(DISLIKES.format(dislikes=dislikes))
+    return " ".join([*parts, *asides(told)])
 
 
-def explanation(user: Context, item: Candidate, because: Sequence[str], shared: Sequence[str]) -> str:
-    """One sentence about why `item` is in the user's list: `because` titles of the events behind it, `shared` their tags."""
+def liked(told: Sequence[Told], noun: str) -> str:
+    """`drama films`, or `films by Ann Lee` where the taste is in creators; nothing where it is in titles alone."""
+    return kinds(labels(told, "likes_tag"), noun) or by(labels(told, "likes_creator"), noun)
+
+
+def disliked(told: Sequence[Told], noun: str) -> str:
+    """Likewise what is not liked."""
+    return kinds(labels(told, "dislikes_tag"), noun) or by(labels(told, "dislikes_creator"), noun)
+
+
+def asides(told: Sequence[Told]) -> list[str]:
+    """The last sentence: about a creator, an era, what is new or how often, if there is such a fact."""
+    about = told[-1]
+    is_taste = about.kind == "likes_creator" and not labels(told, "likes_tag")
+    return [ASIDES[about.kind].format(label=_plain(about.label))] if about.kind in ASIDES and not is_taste else []
+
+
+def explanation(told: Sequence[Told], key: str) -> str:
+    """A sentence that tells the facts `of_explanation`."""
+    because, (item,), shared = labels(told, "event"), labels(told, "recommended"), labels(told, "shared_tag")
     if not because:
-        return POPULAR.format(item=quoted([item.title]))
-    common = COMMON.format(tags=tags(shared[:2])) if shared else ""
-    template = _pick(BECAUSE, user.user_id + item.item_id)
-    return template.format(titles=quoted(because), item=quoted([item.title]), common=common)
+        return POPULAR.format(item=quoted([item]))
+    common = COMMON.format(tags=tags(shared)) if shared else ""
+    told_first = _pick(BECAUSE, key).format(titles=quoted(because), item=quoted([item]), common=common)
+    return " ".join([told_first, *asides(told)])
 
 
 def listed(words: Sequence[str]) -> str:
@@ -67,14 +93,27 @@ def quoted(titles: Sequence[str]) -> str:
 
 
 def tags(names: Sequence[str]) -> str:
-    return listed([shortened(name.lower()) if inert(name) else quoted([name]) for name in names])
+    return listed([_plain(name.lower()) for name in names])
+
+
+def _plain(name: str) -> str:
+    """A name without quotes, unless it needs them to stay inert."""
+    return shortened(name) if inert(name) else quoted([name])
 
 
 def kinds(names: Sequence[str], noun: str) -> str:
     """Nothing, `drama films`, `drama and crime films`: what is meant by tags that someone likes."""
-    plural = re.sub(r"(?<=[^aeiou])y$", "ie", noun)
-    plural += "es" if re.search(r"(?:s|x|z|ch|sh)$", plural) else "s"
-    return f"{tags(names)} {plural}" if names else ""
+    return f"{tags(names)} {plural(noun)}" if names else ""
+
+
+def by(creators: Sequence[str], noun: str) -> str:
+    """Nothing, `books by Ann Lee`."""
+    return f"{plural(noun)} by {listed([_plain(each) for each in creators])}" if creators else ""
+
+
+def plural(noun: str) -> str:
+    stem = re.sub(r"(?<=[^aeiou])y$", "ie", noun)
+    return stem + ("es" if re.search(r"(?:s|x|z|ch|sh)$", stem) else "s")
 
 
 def shortened(name: str) -> str:

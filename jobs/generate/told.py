@@ -1,0 +1,86 @@
+"""What a text about a user may tell: some of the facts, in the order in which prompts number them, each with its events.
+
+Kinds in a summary are those of `jobs/prepare/facts.py`. In an explanation they are `event` (a title behind the item),
+`recommended` (the item's title), `shared_tag` and `shared_creator` (which the item has in common with all of these titles) and
+`new_tag` (which the user has had no event of). A text's `claims` are the facts that it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.generate.checks.evidence import fold, fronted
+from jobs.generate.context import Candidate, Context, Event
+from jobs.prompts import in_place
+
+LIKES = {"likes_tag": 3, "likes_creator": 2}  # how many a summary tells of the first of these kinds of which there are any
+DISLIKES = {"dislikes_tag": 2, "dislikes_creator": 1, "disliked": 1}  # likewise
+FAVOURITES = {"favourite": 2}
+ASIDES = ("more_lately", "less_lately", "likes_creator", "era", "rhythm")  # the first of which another is left is told as well
+NAMED, SHARED_TAGS = 2, 2  # in an explanation: titles of the history, tags in common
+
+
+@dataclass(frozen=True)
+class Told:
+    """A fact as a text may tell it; `evidence` are ids of the user's events, none of what is recommended and of a new tag."""
+
+    kind: str
+    label: str
+    evidence: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """An entry of `claims`."""
+        return {"kind": self.kind, "claim": self.label, "evidence": list(self.evidence)}
+
+
+def of_summary(user: Context) -> list[Told]:
+    """The user's strongest facts; the newest event where nothing is liked."""
+    newest = user.history[-1]
+    liked = _first(user, LIKES) + _first(user, FAVOURITES) or [Told("recent", newest.title, (newest.event_id,))]
+    kinds = {each.kind for each in liked}
+    asides = [fact for kind in ASIDES if kind not in kinds for fact in _facts(user, kind)]
+    return liked + _first(user, DISLIKES) + asides[:1]
+
+
+def of_explanation(user: Context, item: Candidate) -> list[Told]:
+    """The events behind an item, what it shares with all of them, and what of it is new."""
+    events = named(user, item)
+    titles = {event.title: tuple(each.event_id for each in events if each.title == event.title) for event in events}
+    behind = tuple(event.event_id for event in events)
+    shared = [each for each in user.shared(item) if _all_have(events, each.of, each.label)] if events else []
+    tags = [Told("shared_tag", each.label, behind) for each in shared if each.of == "tag"][:SHARED_TAGS]
+    creators = [Told("shared_creator", each.label, behind) for each in shared if each.of == "creator"]
+    asides = creators + [Told("new_tag", tag) for tag in user.new(item)] if events else []
+    told = [Told("event", title, ids) for title, ids in titles.items()]
+    return [*told, Told("recommended", item.title), *tags, *asides[:1]]
+
+
+def named(user: Context, item: Candidate) -> list[Event]:
+    """The events behind an item that a text names: of its strongest, those of `NAMED` titles."""
+    support = [user.events[name] for name in user.support(item)]
+    titles = list(dict.fromkeys(event.title for event in support))[:NAMED]
+    return [event for event in support if event.title in titles]
+
+
+def labels(told: Sequence[Told], *kinds: str) -> list[str]:
+    """What the facts of some kinds are about."""
+    return [each.label for each in told if each.kind in kinds]
+
+
+def _first(user: Context, kinds: dict[str, int]) -> list[Told]:
+    return next((found[:most] for kind, most in kinds.items() if (found := _facts(user, kind))), [])
+
+
+def _facts(user: Context, kind: str) -> list[Told]:
+    """All of a kind, strongest first; of labels that a text spells alike (`Matrix, The` and `The Matrix`) the first."""
+    found: dict[str, Told] = {}
+    for fact in user.facts:
+        if fact.kind == kind:
+            found.setdefault(fold(fronted(in_place(fact.label))), Told(kind, fact.label, fact.evidence))
+    return list(found.values())
+
+
+def _all_have(events: Sequence[Event], of: str, label: str) -> bool:
+    return all(label in (event.tags if of == "tag" else event.creators) for event in events)
