@@ -34,6 +34,7 @@ class Request:
     tokens: tuple[int, ...]
     tail: tuple[int, ...] = ()  # the continuation to score
     labels: tuple[str, ...] = ()  # to choose among
+    second: bool = False  # after an answer that was refused
 
     @cached_property
     def id(self) -> str:

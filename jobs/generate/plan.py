@@ -33,6 +33,7 @@ SAMPLE = 64  # users of a shard that are rehearsed; contexts are in the order of
 WRITTEN = 0.6  # of the tokens an answer may have, where no past night tells
 RESAMPLES = 500
 FIGURES = ("calls", "calls_known", "prompt_tokens", "output_tokens")
+COSTS = (*FIGURES, "seconds")
 Interval = tuple[float, float, float]  # the figure, low, high
 
 
@@ -48,10 +49,18 @@ class Prediction(BaseModel):
 
     def and_once(self, load: Load, past: Past) -> Prediction:
         """With what is asked for all users together."""
-        more = predict([load], 1, past)
+        return self.plus(predict([load], 1, past))
+
+    def plus(self, more: Prediction) -> Prediction:
+        """The same users, with more calls about them."""
         figures: dict[str, Any] = {name: _sum(getattr(self, name), getattr(more, name)) for name in FIGURES}
         seconds = _sum(self.seconds, more.seconds) if self.seconds and more.seconds else None
         return Prediction(users=self.users, **figures, seconds=seconds)
+
+    def refused(self) -> Prediction:
+        """Of calls that come only after a refused answer: half of them, none to all."""
+        told: dict[str, Any] = {name: (value[0] / 2, 0.0, value[2]) for name in COSTS if (value := getattr(self, name))}
+        return self.model_copy(update=told)
 
     def columns(self) -> dict[str, float]:
         """As `runs.predicted` keeps it."""
@@ -70,8 +79,13 @@ def predict(sample: Sequence[Load], users: int, past: Past) -> Prediction:
 
     Intervals come from resampling the sampled users (only those not seen vary: a whole sample has no spread); that of
     seconds also from how much past nights differed in their speed, twice their standard deviation, half of the mean
-    where there is but one night.
+    where there is but one night. Of answers that may be refused half are expected to be asked for again, none to all.
     """
+    first, seconds = _predict(sample, users, past), [load.second for load in sample]
+    return first.plus(_predict(seconds, users, past).refused()) if any(load.calls for load in seconds) else first
+
+
+def _predict(sample: Sequence[Load], users: int, past: Past) -> Prediction:
     share = past.written_share or WRITTEN
     figures = {
         "calls": [float(load.calls) for load in sample],

@@ -16,6 +16,7 @@ from jobs.generate.context import Context, Generation, Subject
 from jobs.generate.phrasebook import Phrasebook
 from jobs.generate.session import Memory, Session, unanswered
 
+OBJECTION = 60  # tokens that tell why an answer is refused
 Program = Callable[[Context, Session], Coroutine[Any, Any, Any]]
 
 
@@ -51,11 +52,20 @@ class Load:
     prompt: int
     distinct: int
     decode: int
+    again: int = 0  # of the calls those that are asked once more if their answer is refused
+    again_decode: int = 0
 
     @property
     def room(self) -> int:
         """Tokens of the KV cache while the program runs."""
-        return self.distinct + self.decode
+        return self.distinct + self.decode + self.second.distinct + self.second.decode
+
+    @property
+    def second(self) -> Load:
+        """What it costs if every answer that may be refused is: each conversation goes on from its first answer."""
+        more = self.again * OBJECTION + self.again_decode
+        prompt = round(self.prompt * self.again / self.calls) if self.calls else 0
+        return Load(self.again, 0, prompt + more, more, self.again_decode)
 
     @classmethod
     def of(cls, rehearsal: Rehearsal, seen: set[str]) -> Load:
@@ -64,9 +74,9 @@ class Load:
         seen |= {request.id for request in requests}
         prompts = [request.tokens + request.tail for request in requests]
         decode = sum(request.room for request in requests if request.prompt.sampling)
-        return cls(
-            len(requests), len(rehearsal.asked) - len(requests), sum(map(len, prompts)), distinct_tokens(prompts), decode
-        )
+        again = [request.room for request in requests if request.prompt.again and not request.second]
+        known, prompt = len(rehearsal.asked) - len(requests), sum(map(len, prompts))
+        return cls(len(requests), known, prompt, distinct_tokens(prompts), decode, len(again), sum(again))
 
 
 def distinct_tokens(prompts: Iterable[tuple[int, ...]]) -> int:

@@ -120,7 +120,7 @@ class Session:
         request = Request(prompt, self._engine.model, *(about or self.about), (), (), tail, labels)
         most = self._engine.max_model_len - request.room
         messages, tokens = fitted(prompt, variables, lambda asked: self._engine.encode((*asked, *after)), most)
-        return replace(request, messages=(*messages, *after), tokens=tokens)
+        return replace(request, messages=(*messages, *after), tokens=tokens, second=bool(after))
 
     async def _answer(self, request: Request) -> Generation:
         answer = await self._ask(request)

@@ -18,6 +18,7 @@ from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, distinct_tokens, rehearse
 from jobs.generate.session import Memory, Session
 from jobs.manifest import DECODE_COST, Past
+from jobs.profile import Words
 from tests.generate.rows import fact, night, user
 
 TOKENS = st.lists(st.lists(st.integers(0, 2), max_size=6).map(tuple), max_size=8)
@@ -31,6 +32,7 @@ def test_distinct_tokens_are_the_nodes_of_the_prefix_tree(prompts: list[tuple[in
 
 def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
     profile, memory = night(tmp_path, {}), Memory(FakeEngine())
+    profile = profile.model_copy(update={"words": Words(summary="template", explanation="template")})
     one = user()
     paid: list[Generation] = []
     asyncio.run(personalize(one, Session(Memory(FakeEngine(), keep=paid.append), one.about, ()), profile))
@@ -42,6 +44,19 @@ def test_a_rehearsal_asks_what_the_program_will_ask(tmp_path: Path) -> None:
     assert load.distinct < load.prompt
     assert Load.of(rehearsal, {request.id for request in rehearsal.new}).calls == 0, "others have asked already"
     assert load.decode >= sum(answer.output_tokens for answer in paid if answer.kind == "complete")
+
+
+def test_what_a_refused_answer_costs_is_foreseen(tmp_path: Path) -> None:
+    profile, memory = night(tmp_path, {}, model_weight=0.0), Memory(FakeEngine())
+    one, refused, paid = user(), Memory(FakeEngine()), []
+    refused.keep = paid.append  # no answer of the fake passes the checks
+    asyncio.run(personalize(one, Session(refused, one.about, ()), profile))
+    load = Load.of(asyncio.run(rehearse(lambda each, ask: personalize(each, ask, profile), one, memory)), set())
+    assert (load.calls, load.again, load.second.calls, len(paid)) == (3, 3, 3, 6)
+    found = predict([load], 1, Past())
+    assert found.calls == (4.5, 3, 6)
+    assert found.prompt_tokens[1] == load.prompt
+    assert load.prompt <= sum(answer.prompt_tokens for answer in paid) <= found.prompt_tokens[2]
 
 
 def test_known_answers_are_not_asked(tmp_path: Path) -> None:

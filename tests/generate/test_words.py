@@ -1,0 +1,161 @@
+"""What the model writes about one user: it cites numbered facts, and is asked once more where an answer may not stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.generate import grounds
+from jobs.generate.checks.citations import cited, miscited
+from jobs.generate.context import Candidate, Context
+from jobs.generate.engine import Reply
+from jobs.generate.fake_engine import FakeEngine
+from jobs.generate.session import Memory, Session
+from jobs.generate.told import Told, of_explanation, of_summary
+from jobs.generate.words import Words, explain, summarize
+from jobs.profile import Profile
+from jobs.prompts import Message, Sampling
+from tests.generate.rows import candidate, event, fact, night, user
+
+GOOD = 'This person enjoys drama, and "Heat" is a favourite.'
+FACTS = [Told("likes_tag", "Drama", ("e1",)), Told("favourite", "Heat", ("e1",)), Told("dislikes_tag", "Action", ("e2",))]
+PERSON = {"facts": [fact("likes_tag", "Drama", "e1"), fact("favourite", "Heat", "e1"), fact("dislikes_tag", "Action", "e2")]}
+
+
+class Writer(FakeEngine):
+    """Answers with the first of some texts and what it cites, then with the next; keeps the conversations."""
+
+    def __init__(self, *answers: tuple[str, list[int]]) -> None:
+        super().__init__()
+        self.left = list(answers)
+        self.asked: list[tuple[Message, ...]] = []
+
+    def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        self.asked.append(messages)
+        return super().encode(messages)
+
+    async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
+        self.requests += 1
+        text, facts = self.left.pop(0)
+        return Reply(text=json.dumps({"text": text, "facts": facts}), finish_reason="stop", prompt_tokens=9, output_tokens=9)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    return night(tmp_path, {})
+
+
+def told(profile: Profile, engine: FakeEngine, person: Context) -> Words:
+    return asyncio.run(summarize(person, Session(Memory(engine), person.about, ()), profile))
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "names", "against"),
+    [
+        (GOOD, [1, 2], ["Drama", "Heat"], []),
+        (GOOD, [2, 1, 1], ["Drama", "Heat"], []),
+        (GOOD, [1], ["Drama"], ["cited: Heat is of fact 2"]),
+        (GOOD, [1, 2, 3], ["Drama", "Heat"], []),  # what is cited and not told is no claim
+        (GOOD, [1, 2, 4], ["Drama", "Heat"], ["cited: there is no fact 4"]),
+        (GOOD, [0], [], ["cited: there is no fact 0", "cited: drama is of fact 1", "cited: Heat is of fact 2"]),
+    ],
+    ids=["all", "any order", "one is missing", "one too many", "unknown", "none"],
+)
+def test_citations(text: str, numbers: list[int], names: list[str], against: list[str]) -> None:
+    evidence = grounds.of_summary(user(**PERSON), "film")
+    assert [fact.label for fact in cited(text, numbers, FACTS, evidence)] == names
+    assert miscited(text, numbers, FACTS, evidence) == against
+
+
+def test_what_is_cited_is_what_is_claimed(profile: Profile) -> None:
+    engine = Writer((GOOD, [1, 2]))
+    words = told(profile, engine, user(**PERSON))
+    assert (words.text, words.source, words.checks, engine.requests) == (GOOD, "llm", [], 1)
+    assert words.row("summary")["claims"] == [
+        {"kind": "likes_tag", "claim": "Drama", "evidence": ["e1"]},
+        {"kind": "favourite", "claim": "Heat", "evidence": ["e1"]},
+    ]
+    assert engine.asked[0][-1].content.splitlines() == [
+        "1. likes Drama titles",
+        '2. a favourite: "Heat"',
+        "3. does not like Action titles",
+    ]
+
+
+def test_a_refused_answer_is_asked_for_once_more_with_the_reasons(profile: Profile) -> None:
+    engine = Writer(("This person enjoys drama and Ronin most.", [1]), (GOOD, [1, 2]))
+    words = told(profile, engine, user(**PERSON))
+    assert (words.text, words.source, words.checks, engine.requests) == (GOOD, "llm", [], 2)
+    before, answer, objection = engine.asked[-1][-3:]
+    assert before == engine.asked[0][-1] and json.loads(answer.content)["facts"] == [1]
+    assert "names: Ronin" in objection.content
+
+
+def test_then_a_template_stands_with_the_reasons_of_the_second(profile: Profile) -> None:
+    engine = Writer(("This person enjoys drama and Ronin most.", [1]), (GOOD, [1]))
+    words = told(profile, engine, user(**PERSON))
+    assert (words.source, words.checks, engine.requests) == ("template", ["cited: Heat is of fact 2"], 2)
+    assert words.text.count("Heat") == 1 and [each.label for each in words.told] == ["Drama", "Heat", "Action"]
+
+
+def test_both_answers_are_remembered(profile: Profile) -> None:
+    engine = Writer(("This person enjoys drama and Ronin most.", [1]), (GOOD, [1, 2]))
+    person, paid = user(**PERSON), []
+    memory = Memory(engine, keep=paid.append)
+    first = asyncio.run(summarize(person, Session(memory, person.about, ()), profile))
+    again = asyncio.run(summarize(person, Session(Memory(Writer()), person.about, paid), profile))
+    assert len(paid) == 2 and first == again
+
+
+def test_the_facts_of_a_summary() -> None:
+    person = user(
+        facts=[
+            fact("likes_tag", "Drama", "e1"), fact("likes_creator", "Ann Lee", "e1"), fact("era", "1990s", "e1"),
+            fact("favourite", "Matrix, The", "e1"), fact("favourite", "The Matrix", "e3"), fact("favourite", "Heat", "e1"),
+            fact("disliked", "Tron", "e2"),
+        ]
+    )  # fmt: skip
+    kinds = [(each.kind, each.label) for each in of_summary(person)]
+    assert kinds == [
+        ("likes_tag", "Drama"), ("favourite", "Matrix, The"), ("favourite", "Heat"), ("disliked", "Tron"),
+        ("likes_creator", "Ann Lee"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("history", "support", "tags", "expected"),
+    [
+        ([event(1, "Heat", ["Drama", "Crime"])], ["e1"], ["Drama"], {"event": ["Heat"], "shared_tag": ["Drama"]}),
+        (
+            [event(1, "Heat", ["Drama"]), event(2, "Tron", ["Action"])], ["e1", "e2"], ["Drama"],
+            {"event": ["Heat", "Tron"]},
+        ),
+        ([event(1, "Heat", ["Crime"])], ["e1"], ["Drama", "War"], {"event": ["Heat"], "new_tag": ["War"]}),
+        ([event(1, "Heat")], [], ["Drama", "War"], {}),
+    ],
+    ids=["shared", "of one of two only", "new", "popular"],
+)  # fmt: skip
+def test_the_facts_of_an_explanation(
+    history: list[dict[str, Any]], support: list[str], tags: list[str], expected: dict[str, list[str]]
+) -> None:
+    item = candidate(1, "Ronin", support=support) if support else candidate(1, "Ronin") | {"contributions": []}
+    person = user(history=history, candidates=[item | {"tags": tags}], unseen=["War"], n_events=9)
+    found: dict[str, list[str]] = {}
+    for each in of_explanation(person, person.candidates[0]):
+        found.setdefault(each.kind, []).append(each.label)
+    assert found == expected | {"recommended": ["Ronin"]}
+
+
+def test_an_explanation_cites_events(profile: Profile) -> None:
+    engine = Writer(('Since "Heat" is in your history, "Ronin" fits well: it shares its drama.', [1, 2, 3]))
+    person = user()
+    item: Candidate = person.candidates[0]
+    words = asyncio.run(explain(person, Session(Memory(engine), person.about, ()), item, profile, "personal"))
+    assert words.source == "llm", words.checks
+    assert [(each.kind, each.label, each.evidence) for each in words.told] == [
+        ("event", "Heat", ("e1",)), ("recommended", "Ronin", ()), ("shared_tag", "Drama", ("e1",)),
+    ]  # fmt: skip
