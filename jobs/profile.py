@@ -202,6 +202,12 @@ class Words(Table):
 
     summary: Literal["personal", "phrasebook", "template"] = "personal"
     explanation: Literal["personal", "phrasebook", "template"] = "personal"
+    phrasings: Name | None = None  # a file of what people say of phrasings (jobs/generate/review.py)
+
+    @property
+    def file(self) -> str | None:
+        """Where that file is."""
+        return resolve(self.phrasings) if self.phrasings else None
 
 
 class Evaluation(Table):
@@ -288,7 +294,8 @@ class Profile(Content):
             "items": self.items.model_dump(exclude={"path", "format"}),
             "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
             "night": self.night.model_dump(exclude=set(SIZES)),
-            "words": self.words.model_dump(),
+            "words": self.words.model_dump(exclude={"phrasings"}),
+            "phrasings": Path(self.words.file).read_text(encoding="utf-8") if self.words.file else "",
         }
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 

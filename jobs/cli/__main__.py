@@ -148,6 +148,14 @@ def query(
         raise NocturneError(f"query: {error}") from error
 
 
+@app.command(epilog=examples("phrasings", "phrasings > phrasings.yaml"))
+def phrasings() -> None:
+    """What the model wrote for each shape of facts, as a file to review: set `use`, name the file as words.phrasings."""
+    from jobs.cli.reading import last_phrasings
+
+    out.phrasings(last_phrasings(profile()))
+
+
 @show.command("user", epilog=examples("show user 17"))
 def show_user(user: Annotated[str, typer.Argument(metavar="ID")], release: Release = None) -> None:
     """Summary, list and explanations of one user, with the events they cite."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from jobs.cli.doctor import Finding
     from jobs.cli.reading import ItemPage, UserPage
     from jobs.releases import Release
+
+Row = dict[str, Any]
 
 console = Console(highlight=False, soft_wrap=False)
 CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
@@ -35,6 +38,15 @@ def plain(value: Any) -> Text:
 
 def line(text: str) -> None:
     console.print(plain(text), soft_wrap=True)
+
+
+def phrasings(rows: list[Row]) -> None:
+    """The file that `jobs/generate/review.py` reads, on stdout as it is."""
+    entries = [
+        {"pattern": row["pattern"], "text": row["text"], "use": row["use"], "why": "; ".join(row["checks"])} for row in rows
+    ]
+    sys.stdout.write(f'# Of {rows[0]["run_id"]}. Set `use`, add sentences of your own; then [words] phrasings = "THIS FILE"\n')
+    sys.stdout.write(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000))
 
 
 def progress(text: str) -> None:

@@ -82,5 +82,20 @@ def rejected_reasons(profile: Profile, release_id: str) -> dict[str, int]:
     return {row["reason"]: row["n"] for row in _rows(connect(profile, release_id), sql)}
 
 
+def last_phrasings(profile: Profile) -> list[Row]:
+    """Rows of `phrasings` of the newest run that had any, by pattern, those that are used first.
+
+    Raises:
+        NotFound: no run has had any.
+    """
+    newest = "select run_id from runs join phrasings using (run_id) order by started_at desc limit 1"
+    sql = f"select * from phrasings where run_id = ({newest}) order by pattern, use desc, text"
+    if rows := _rows(connect(profile), sql):
+        return rows
+    raise NotFound(
+        f'no phrasings in {profile.warehouse}; a night with [words] summary or explanation = "phrasebook" writes them'
+    )
+
+
 def _rows(db: Any, sql: str, *parameters: Any) -> list[Row]:
     return db.execute(sql, list(parameters)).to_arrow_table().to_pylist()

@@ -84,7 +84,7 @@ class Phrasing:
     """A sentence with placeholders; it is used where nothing objects to it."""
 
     text: str
-    generation_id: str
+    generation_id: str | None  # None: written by hand
     objections: tuple[str, ...] = ()
 
 
@@ -100,6 +100,15 @@ class Phrasebook:
         good = [each for each in self.phrasings.get(pattern, ()) if not each.objections]
         return good[hashlib.sha256(key.encode()).digest()[0] % len(good)] if good else None
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of the contract `phrasings` but for the run."""
+        return [
+            {"pattern": pattern.about[1], "text": each.text, "use": not each.objections}
+            | {"checks": list(each.objections), "generation_id": each.generation_id}
+            for pattern, phrasings in self.phrasings.items()
+            for each in phrasings
+        ]
+
     def describe(self) -> str:
         """The progress line."""
         all_of_them = [each for found in self.phrasings.values() for each in found]
@@ -107,26 +116,36 @@ class Phrasebook:
         return f"{used} of {len(all_of_them)} phrasings of {len(self.phrasings)} patterns are used" if self.phrasings else ""
 
 
-def patterns(words: Words) -> Iterator[Pattern]:
+def every_pattern() -> Iterator[Pattern]:
+    """All that there are."""
+    for had, dislikes, likes in product(("A", "AB"), ("", "D"), ("", "L")):
+        yield Pattern("summary", had + dislikes + likes)
+    for had, tags, liked in product(("A", "AB"), ("", "T"), (False, True)):
+        yield Pattern("explanation", had + tags + "X", liked)
+
+
+def patterns(words: Words) -> list[Pattern]:
     """Those that texts of a night may have."""
-    titles = ("A", "AB")
-    if words.summary == "phrasebook":
-        yield from (
-            Pattern("summary", had + dislikes + likes) for had, dislikes, likes in product(titles, ("", "D"), ("", "L"))
-        )
-    if words.explanation == "phrasebook":
-        shapes = product(titles, ("", "T"), (False, True))
-        yield from (Pattern("explanation", had + tags + "X", liked) for had, tags, liked in shapes)
+    ways = {"summary": words.summary, "explanation": words.explanation}
+    return [pattern for pattern in every_pattern() if ways[pattern.kind] == "phrasebook"]
 
 
 def faults(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> list[str]:
     """What speaks against a phrasing, as far as no model is needed to see it."""
-    slots = "".join(sorted(PLACEHOLDER.findall(text)))
-    if slots != pattern.slots:
+    against = misplaced(text) if slots_of(text) == pattern.slots else None
+    return [against] if against else unusable(pattern, text, finish_reason)
+
+
+def unusable(pattern: Pattern, text: str, finish_reason: str | None = "stop") -> list[str]:
+    """Why no text could be made of a phrasing that passes the checks."""
+    if (slots := slots_of(text)) != pattern.slots:
         return [f"slots: {slots or 'none'} in place of {pattern.slots}"]
-    if against := misplaced(text):
-        return [against]
     return objections(fill(text, STAND_INS), finish_reason, pattern.evidence())
+
+
+def slots_of(text: str) -> str:
+    """Its placeholders, by the alphabet."""
+    return "".join(sorted(PLACEHOLDER.findall(text)))
 
 
 def fill(text: str, names: Mapping[str, str]) -> str:

@@ -6,7 +6,8 @@ A phrasing is used where
 - no minimal pair is likelier by more than `PAIR` nats: the same sentence with one word of its grammar changed
 - it is not less likely than our own sentence of that pattern by more than `BELOW` nats a token
 
-Likelihoods are those of the night's model given the prompt `fluency`. A night asks only for what has no answer yet.
+Likelihoods are those of the night's model given the prompt `fluency`. A night asks only for what has no answer yet. What people
+say of a phrasing (`review`) stands above all this.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from jobs.generate.context import Generation, Subject
 from jobs.generate.phrasebook import STAND_INS, Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.rehearsal import Load, Rehearsal
+from jobs.generate.review import reviewed, verdicts
 from jobs.generate.session import UNPAID, USABLE, Memory, Session
 from jobs.profile import Words
 from jobs.storage import parquet
@@ -54,11 +56,11 @@ async def foreseen(memory: Memory, known: Sequence[Generation], words: Words) ->
 
 async def written(ask: Session, words: Words) -> Phrasebook:
     """The phrasebook of a night."""
-    shapes = list(patterns(words))
+    shapes, said = patterns(words), verdicts(words.file)
     answers = await asyncio.gather(*[_answers(pattern, ask) for pattern in shapes])
     found = await asyncio.gather(*[_phrasings(*each, ask) for each in zip(shapes, answers, strict=True)])
     unanswered = {pattern for pattern, told in zip(shapes, answers, strict=True) if any(each.status in UNPAID for each in told)}
-    return Phrasebook(dict(zip(shapes, found, strict=True)), frozenset(unanswered))
+    return Phrasebook(reviewed(dict(zip(shapes, found, strict=True)), said), frozenset(unanswered))
 
 
 async def _answers(pattern: Pattern, ask: Session) -> list[Generation]:

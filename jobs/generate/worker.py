@@ -26,7 +26,7 @@ from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.storage import batches, parquet
+from jobs.storage import batches, parquet, storage, write_json
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
@@ -55,6 +55,7 @@ class Worker:
         self._personalize, self._phrased = program or personalize, program is None
         self._work = work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
+        self._book = f"{work}/generate/{shard}.phrasings.json"
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
         self.journal = Journal(f"{work}/generate/{shard}.journal.json", self.lease.check)
         self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check, rows)
@@ -131,6 +132,8 @@ class Worker:
             self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)
             if told := self.memory.book.describe():
                 self.progress(told)
+                with storage(self._book):
+                    write_json(self._book, self.memory.book.rows())
         async with asyncio.TaskGroup() as programs:
             async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)

@@ -19,6 +19,7 @@ from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
 from jobs.fusion import decide
+from jobs.generate.review import verdicts
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed
@@ -69,6 +70,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     work = arguments.into or profile.work(run_date)
     if not arguments.into and (saved := generations.salvage(spark, profile, run_date)):
         progress(f"saved {saved} answers of nights that were not published")
+    verdicts(profile.words.file)
     events, items = read_sources(spark, profile)
     with (
         judge_items(items).kept() as judged_items,

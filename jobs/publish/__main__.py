@@ -33,7 +33,7 @@ from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
 from jobs.runs import find_run, put_run, recorded
 from jobs.spark import spark_session
-from jobs.storage import delta_uri, put_rows, read_json, remove
+from jobs.storage import delta_uri, exists, put_rows, read_json, remove
 
 
 def main() -> None:
@@ -79,6 +79,7 @@ class Night:
             for rows in (made, *tables.values()):
                 rows.unpersist()
         self.record(status, release_id=release.release_id)
+        self.record_phrasings()
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
         return release, status
 
@@ -187,6 +188,14 @@ class Night:
         """What each worker left."""
         work = f"{self.profile.work(str(self.manifest.run_date))}/generate"
         return [read_json(f"{work}/{shard}.json") for shard in self.manifest.shards]
+
+    def record_phrasings(self) -> None:
+        """What the night's phrasebook was, for people to judge; shards have the same."""
+        work = f"{self.profile.work(str(self.manifest.run_date))}/generate"
+        files = [f"{work}/{shard}.phrasings.json" for shard in self.manifest.shards]
+        if found := next((read_json(file) for file in files if exists(file)), None):
+            about = {"run_id": self.manifest.run_id, "run_date": self.manifest.run_date}
+            put_rows(self.profile, "phrasings", [about | row for row in found], key="run_id")
 
     def record(self, status: str, **columns: Any) -> None:
         """The run's row in its final form."""

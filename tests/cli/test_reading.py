@@ -14,7 +14,9 @@ from rich.console import Console
 
 from jobs.cli import print as out
 from jobs.contracts import LEDGERS, PUBLISHED
+from jobs.generate.review import verdicts
 from jobs.runs import put_run
+from jobs.storage import put_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
 
 HOSTILE = "\x1b[31m[red]Ünsafe[/red]\u202e\u009b2J\nnewline\r\x00 [/nonsense]"
@@ -188,3 +190,21 @@ def test_on_a_terminal_counts_are_one_line(terminal: bool, monkeypatch) -> None:
     assert [line.strip() for line in left if "12 calls" in line or "Spark" in line]
     if not terminal:
         assert len(left) == 3
+
+
+def test_phrasings_come_as_the_file_that_is_read_again(profile, nocturne, tmp_path) -> None:
+    code, _, error = nocturne("phrasings")
+    assert (code, error.startswith("nocturne: no phrasings in ")) == (3, True)
+    about = {"run_date": NIGHT, "pattern": "explanation AX", "generation_id": "g1"}
+    good = {"text": "Since {A} is in your history, try {X}.", "use": True, "checks": []}
+    bad = {"text": "Given {A}, {X} is worth a try.", "use": False, "checks": ["fluency: -2 nats"]}
+    for number in (1, 2):
+        put_run(profile, f"run-{number}", NIGHT, STARTED + timedelta(hours=number), "published")
+        rows = [about | each | {"run_id": f"run-{number}"} for each in (bad, good)[:number]]
+        put_rows(profile, "phrasings", rows, key="run_id")
+    code, printed, _ = nocturne("phrasings")
+    assert (code, printed.startswith("# Of run-2.")) == (0, True)
+    file = tmp_path / "phrasings.yaml"
+    file.write_text(printed)
+    found = [(each.text, each.use, each.why) for each in verdicts(str(file))]
+    assert found == [(good["text"], True, ""), (bad["text"], False, "fluency: -2 nats")]
