@@ -24,11 +24,10 @@ from jobs.generate.rehearsal import Load, Rehearsal
 from jobs.generate.review import reviewed, verdicts
 from jobs.generate.session import UNPAID, USABLE, Memory, Session
 from jobs.profile import Words
-from jobs.storage import parquet
 
 OPENINGS = {
     "explanation": ("Because", "Since", "If", "As", "Given", "You"),
-    "summary": ("This person", "Likes", "Enjoys", "Loves", "They"),
+    "summary": ("This person", "Likes", "Enjoys", "Loves", "Has", "They", "They enjoy", "They have"),
 }
 PAIR, BELOW = 2.0, 1.0
 JUDGING, TOKENS_JUDGED = 2.3, 40  # calls that judge a phrasing and their tokens: 202 for 88 by the demo's model
@@ -109,12 +108,3 @@ def minimal_pairs(text: str) -> list[str]:
     for old, new in SWAPS.items():
         found |= {text[: at.start()] + new + text[at.end() :] for at in re.finditer(rf"\b{old}\b", text)}
     return sorted(found - {text})
-
-
-def known_phrasings(folder: str) -> list[Generation]:
-    """Answers about patterns that prepare has found in `generations`."""
-    try:
-        rows = parquet(folder).to_table().to_pylist()
-    except FileNotFoundError:
-        return []
-    return [Generation(**row) for row in rows]

@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from jobs.errors import run_main
+from jobs.generate.book import known_phrasings
 from jobs.generate.context import Context
 from jobs.generate.engines import make_engine
-from jobs.generate.phrasing import foreseen, known_phrasings
+from jobs.generate.phrasing import foreseen
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, rehearse
 from jobs.generate.session import Memory
@@ -141,11 +142,11 @@ def main() -> None:
     manifest = Manifest.model_validate(read_json(f"{arguments.work}/{FILE}"))
     memory = Memory(make_engine(profile.model, model_digest(profile.model), Progress("plan")))
     fused = manifest.fusion.applied(profile)
-    known, past = known_phrasings(f"{arguments.work}/phrasings"), manifest.past
-    once = asyncio.run(foreseen(memory, known, fused.words))  # by each shard
+    past = manifest.past
+    once = asyncio.run(foreseen(memory, known_phrasings(arguments.work), fused.words))
     folders = [f"{arguments.work}/contexts/shard={shard}" for shard in manifest.shards]
-    shards = [asyncio.run(_shard(folder, fused, memory, past)).and_once(once, past) for folder in folders]
-    print(together(shards).model_dump_json())
+    shards = [asyncio.run(_shard(folder, fused, memory, past)) for folder in folders]
+    print(together(shards).and_once(once, past).model_dump_json())
 
 
 async def _shard(folder: str, profile: Profile, memory: Memory, past: Past) -> Prediction:

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.errors import StorageError
 from jobs.generate.admission import Place, Room, ordered
+from jobs.generate.book import of_the_night
 from jobs.generate.budget import Purse
 from jobs.generate.chunks import Chunks
 from jobs.generate.context import Context
@@ -18,7 +19,6 @@ from jobs.generate.engine import Engine, EngineAway
 from jobs.generate.journal import Journal
 from jobs.generate.keeper import Keeper, Stopped
 from jobs.generate.lease import Lease
-from jobs.generate.phrasing import PATTERNS, foreseen, known_phrasings, written
 from jobs.generate.plan import predict
 from jobs.generate.programs import personalize
 from jobs.generate.rehearsal import Load, rehearse
@@ -125,11 +125,7 @@ class Worker:
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
         suspects = self.journal.suspects
         if self._phrased:
-            known = known_phrasings(f"{self._work}/phrasings")
-            self._once = await foreseen(self.memory, known, self.profile.words)
-            if self._once.calls:
-                self._capacity()  # loads the model
-            self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)
+            self.memory.book, self._once = await of_the_night(self.memory, self._work, self.profile, self._capacity)
             if told := self.memory.book.describe():
                 self.progress(told)
                 with storage(self._book):

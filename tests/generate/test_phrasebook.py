@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from jobs.contracts import OF_THE_RUN, contract
-from jobs.generate import templates
+from jobs.generate import book, templates
 from jobs.generate.engine import Engine, EngineAway, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.phrasebook import Pattern, Phrasebook, Phrasing, faults, fill, patterns
@@ -288,6 +288,37 @@ def scored(nats: dict[str, float]) -> Any:
         return Reply(nats=nats, finish_reason="length", prompt_tokens=9, output_tokens=1)
 
     return score
+
+
+def test_of_many_workers_one_writes_the_phrasebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book, "WAIT_S", 0.01)
+    profile = night(tmp_path, {}).model_copy(update={"words": BOTH})
+    memories, loaded = [Memory(Writer()) for _ in range(3)], []
+
+    async def together() -> list[Any]:
+        work = profile.work(RUN_DATE)
+        return await asyncio.gather(*[book.of_the_night(each, work, profile, lambda: loaded.append(1)) for each in memories])
+
+    found = asyncio.run(together())
+    made = [memory.counts["new"] for memory in memories]
+    assert sorted(made)[:2] == [0, 0] and max(made) > 16 and len(loaded) == 1
+    assert found[0][0] == found[1][0] == found[2][0] and found[0][0].phrasings
+    assert [cost.calls > 0 for _, cost in found] == [n > 0 for n in made]
+    assert not list(Path(profile.work(RUN_DATE)).rglob("*.lease.json"))
+
+
+def test_who_finds_no_engine_leaves_the_turn_to_the_next(tmp_path: Path) -> None:
+    profile = night(tmp_path, {}).model_copy(update={"words": BOTH})
+
+    async def away(*_: Any) -> Reply:
+        raise EngineAway("gone")
+
+    broken = Writer()
+    broken.complete = away  # type: ignore[method-assign]
+    with pytest.raises(EngineAway):
+        asyncio.run(book.of_the_night(Memory(broken), profile.work(RUN_DATE), profile, lambda: None))
+    found, _ = asyncio.run(book.of_the_night(Memory(Writer()), profile.work(RUN_DATE), profile, lambda: None))
+    assert found.describe()
 
 
 def test_equal_answers_are_one_phrasing() -> None:
