@@ -16,6 +16,8 @@ from jobs.generate.checks import Evidence
 DATA = Path(__file__).parents[1] / "data"
 FILES = ("sentences.yaml", "sentences_tried.yaml", "sentences_unseen.yaml")  # the second shares the cases of the first
 
+KNOWN = ("makers", "unliked_makers", "eras", "more", "less", "rhythms", "unseen")  # as `Evidence` names them
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -63,10 +65,11 @@ def _summary(case: dict[str, Any]) -> Evidence:
     return Evidence(
         liked=(*likes, *favourites),
         disliked=(*case["dislikes"], *disliked),
-        needed=((*likes, *favourites),),
+        needed=((*likes, *favourites, *case.get("makers", ())),),
         tags=(*likes, *case["dislikes"]),
         counts=likes,
         events=case["events"],
+        **_known(case),
         **_about(case, favourites | disliked),
     )
 
@@ -81,8 +84,13 @@ def _explanation(case: dict[str, Any]) -> Evidence:
         new=new,
         tags=(*about["tags"], *behind),
         common=tuple(tag for tag in about["tags"] if tag in behind),
+        **_known(case),
         **_about(case, had | case["recommended"]),
     )
+
+
+def _known(case: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(case[name]) for name in KNOWN if name in case}
 
 
 def _about(case: dict[str, Any], items: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def links(sentence: Sequence[Token], evidence: Evidence) -> str | None:
             "to": right.kind in ("tag", "title") and before.base in NO_TO,
             "by": right.kind == "title" and not is_(before, "participle"),
             "with": right.kind == "title" and sentence[0].text != "what" and is_(after, "be"),
-            "and": right.text == "of" and not had_of,
+            "and": right.text == "of" and after.text != "late" and not had_of,
             "in": right.text == "common" and not has,
         }
         if wrong.get(left.text):

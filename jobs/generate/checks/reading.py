@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobs.generate.checks.evidence import Evidence, fold
 from jobs.generate.checks.vocabulary import COUNTED, FORMS, KNOWN, SORTS
@@ -65,6 +66,7 @@ def read(text: str, evidence: Evidence) -> list[Token]:
     return tokens
 
 
+@lru_cache(maxsize=1)  # a text is read, and its quotes are checked
 def mark(text: str, evidence: Evidence) -> tuple[str, list[tuple[str, str]]]:
     """`text` with a number between marks for each name in it, the longest that fits; and those names, as folded, as written."""
     spelled = list(evidence.spellings.values())
