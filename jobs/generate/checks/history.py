@@ -68,7 +68,10 @@ def _told_as_new(sentence: Sequence[Token], place: int) -> list[Token]:
         return _names(after)
     if before[0].text in ("which", "that", "both", "all"):
         return _names(sentence[:start][::-1])
-    return _names(before[::-1]) or _names(sentence[place + 1 : end])
+    heads = [
+        each for owner, each in pairwise([END, *before]) if each.kind != "title" or owner.text != "of"
+    ]  # the drama of "Heat"
+    return _names(heads[::-1]) or _names(sentence[place + 1 : end])
 
 
 def _names(tokens: Sequence[Token]) -> list[Token]:

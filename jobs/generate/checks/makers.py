@@ -43,6 +43,7 @@ def _wrong(sentence: Sequence[Token], place: int, evidence: Evidence) -> str | N
     """What is wrong with what is told of the creator at `place`."""
     token, named = sentence[place], titles(sentence)
     made = _made(sentence, place, evidence)
+    made += _alike(sentence[:place]) if made else []
     if untrue := next((title for title in made if token.name not in _creators(title, evidence)), None):
         return f"for {untrue}"
     if named and _made_all(token, named, evidence):
@@ -81,6 +82,12 @@ def _made(sentence: Sequence[Token], place: int, evidence: Evidence) -> list[str
     elif subject.kind in ("tag", "noun"):
         made = [*told_of(sentence, next(at for at, each in enumerate(sentence) if each is subject)), *made]
     return [title.name for title in (*made, *_examples(behind))]
+
+
+def _alike(before: Sequence[Token]) -> list[str]:
+    """Names of titles that a sentence begins with and compares to: like "Emma", "Persuasion" is by."""
+    alike = row(before[1:]) if before and before[0].text == "like" else []
+    return [title.name for title in alike] if [token.text for token in before].count(",") == 1 else []
 
 
 def _examples(behind: Sequence[Token]) -> list[Token]:

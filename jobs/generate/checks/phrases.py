@@ -118,9 +118,8 @@ def compounds(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         if is_(left, "tags") and right.kind == "title" and not determined:
             return f"{left.text} {right.text}"
         after = [*sentence[place + 2 :], END][0]
-        about = (
-            place and sentence[0].text not in ("what", "new") and (kinds[place - 1] in ("title", "tag") or sentence[place - 1].text == "it")
-        )
+        about = place and (kinds[place - 1] in ("title", "tag") or sentence[place - 1].text == "it")
+        about = (about and sentence[0].text not in ("what", "new")) or (place == 2 and is_(sentence[1], "person"))
         alone = right.kind == "tag" and not right.plural and not is_(after, "tag", "tags", "noun", "nouns")
         if about and is_(left, "be") and alone:
             return f"{left.text} {right.text}"
@@ -154,6 +153,10 @@ def senseless(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         makes = place > 1 and sentence[place - 1].kind == "title" and sentence[place - 2].base == "make"
         if makes and is_(left, "a") and right.kind == "tag" and after is END:
             return f"makes {left.text} {right.text}"
+        if left.text == "new" and right.kind == "tag" and place and sentence[place - 1].text == "something":
+            return f"something new {right.text}"
+        if place == 1 and sentence[0].kind == "creator" and is_(left, "be") and right.kind == "title":
+            return f"{sentence[0].text} {left.text} {right.text}"
         if left.text == "your" and right.kind == "tag" and not right.plural and after.kind not in ("tag", "noun", "title"):
             return f"{left.text} {right.text}" if not is_(after, "thing", "mass", "plural") else None
         if is_(left, "be") and is_(right, "a", "the", "possessive") and _head(sentence[:place]) == "tag":

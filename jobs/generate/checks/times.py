@@ -26,6 +26,7 @@ LATELY = _phrases({
     "more": "increasingly, more and more",
     "less": "no longer, less and less, fewer and fewer",
     "once": "used to",
+    "": "now that",
 })  # fmt: skip
 RHYTHMS = _phrases({
     "daily": "daily, every day, each day, most days",
@@ -54,7 +55,7 @@ def lately(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     known = {"more": folded(evidence.more), "less": folded(evidence.less)}
     for sentence in sentences(tokens):
         for part in timed(sentence):
-            told = [place for place, token in enumerate(part) if token.kind == "tag" and not _is_whose(part, place)]
+            told = [place for place, token in enumerate(part) if token.kind == "tag"]
             other = next((token.text for token in part if token.kind in ("title", "creator", "era", "number")), None)
             if other or not told:
                 return f"lately: {other or 'of what'}"
@@ -134,7 +135,8 @@ def _found(tokens: Sequence[Token], phrases: Phrases) -> Iterator[tuple[int, int
         for words, label in phrases.get(token.text, ()) if start >= end else ():
             if tuple(each.text for each in tokens[start : start + len(words)]) == words:
                 end = start + len(words)
-                yield start, end, label
+                if label:  # else it tells of no time
+                    yield start, end, label
                 break
 
 
@@ -160,12 +162,6 @@ def _is_alone(part: Sequence[Token]) -> bool:
     """Whether a part is nothing but words of a time: "Lately", "and more recently"."""
     inside = {at for start, end, _ in _found(part, LATELY) for at in range(start, end)}
     return all(at in inside or token.text in ("and", "more", "even") for at, token in enumerate(part))
-
-
-def _is_whose(part: Sequence[Token], place: int) -> bool:
-    """Whether a name is the word: "this reader's history"."""
-    before = part[place - 1] if place else END
-    return part[place].text == "history" and (before.text == "'s" or "possessive" in before.sorts)
 
 
 def _direction(part: Sequence[Token], place: int) -> str:
