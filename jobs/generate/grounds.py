@@ -11,16 +11,22 @@ from jobs.prompts import in_place
 
 
 def of_summary(user: Context, noun: str) -> Evidence:
-    """Tags and titles the user likes and dislikes, by the facts; a text about them names one that they like."""
-    likes, favourites = _labels(user, "likes_tag"), _labels(user, "favourite")
+    """What the facts tell of the user, but for their latest titles; a text about them names something that they like."""
+    likes, favourites, makers = _labels(user, "likes_tag"), _labels(user, "favourite"), _labels(user, "likes_creator")
     dislikes, disliked = _labels(user, "dislikes_tag"), _labels(user, "disliked")
     return Evidence(
         liked=(*likes, *favourites),
         disliked=(*dislikes, *disliked),
-        needed=((*likes, *favourites),),
+        needed=((*likes, *favourites, *makers),),
         tags=(*likes, *dislikes),
         counts={in_place(fact.label): fact.n_events for fact in user.facts if fact.kind == "likes_tag"},
         events=user.n_events,
+        makers=makers,
+        unliked_makers=_labels(user, "dislikes_creator"),
+        eras=_labels(user, "era"),
+        more=_labels(user, "more_lately"),
+        less=_labels(user, "less_lately"),
+        rhythms=_labels(user, "rhythm"),
         noun=noun,
         user=user.user_id,
         **_about(event for event in user.history if in_place(event.title) in {*favourites, *disliked}),
@@ -28,9 +34,10 @@ def of_summary(user: Context, noun: str) -> Evidence:
 
 
 def of_explanation(user: Context, item: Candidate, named: Sequence[Event], noun: str) -> Evidence:
-    """The recommended item and the events behind it; a text about them names it and one of them."""
+    """The recommended item, what of it is liked and what is new, and events behind it; a text names it and one of them."""
     had = tuple(dict.fromkeys(in_place(event.title) for event in named))
     behind = {tag for event in named for tag in event.tags}
+    made = {in_place(creator) for creators in (item.creators, *[event.creators for event in named]) for creator in creators}
     not_liked = {event.title for event in user.history if event.negative} | {each.title for each in named if not each.positive}
     return Evidence(
         liked=tuple(in_place(event.title) for event in named if event.title not in not_liked),
@@ -38,6 +45,8 @@ def of_explanation(user: Context, item: Candidate, named: Sequence[Event], noun:
         needed=((in_place(item.title),), had),
         new=in_place(item.title),
         tags=tuple(map(in_place, (*item.tags, *sorted(behind - {*item.tags})))),
+        makers=tuple(maker for maker in _labels(user, "likes_creator") if maker in made),
+        unseen=tuple(map(in_place, user.new(item))),
         common=tuple(in_place(tag) for tag in item.tags if named and all(tag in event.tags for event in named)),
         noun=noun,
         user=user.user_id,
@@ -50,15 +59,15 @@ def _labels(user: Context, kind: str) -> tuple[str, ...]:
 
 
 def _about(items: Iterable[Event | Candidate]) -> dict[str, Any]:
-    """Tags, years and creators by title; of titles that two items have, the year only where it is the same."""
+    """Tags, years and creators by title; of titles that two items have, year and creators only where they are the same."""
     traits: dict[str, tuple[str, ...]] = {}
     years: dict[str, set[int | None]] = {}
-    creators: dict[str, tuple[str, ...]] = {}
+    creators: dict[str, set[tuple[str, ...]]] = {}
     for item in items:
         title = in_place(item.title)
         traits[title] = (*traits.get(title, ()), *map(in_place, item.tags))
         years.setdefault(title, set()).add(item.year)
-        if isinstance(item, Candidate) and item.creators:
-            creators[title] = tuple(map(in_place, item.creators))
+        creators.setdefault(title, set()).add(tuple(map(in_place, item.creators)))
     known = {title: year for title, found in years.items() if len(found) == 1 and (year := min(found, key=str)) is not None}
-    return {"traits": traits, "years": known, "creators": creators}
+    makers = {title: next(iter(found)) for title, found in creators.items() if len(found) == 1 and any(found)}
+    return {"traits": traits, "years": known, "creators": makers}

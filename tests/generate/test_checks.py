@@ -23,7 +23,25 @@ def why(new: str, *had: str, tags: tuple[str, ...] = ()) -> Evidence:
     return Evidence(liked=had, others=(new,), tags=tags, common=tags, needed=((new,), had), new=new, noun="film")
 
 
+TIMES = replace(
+    TASTE,
+    creators={"Heat": ("Michael Mann",), "Se7en": ("David Fincher",)},
+    years={"Heat": 1995},
+    makers=("Ridley Scott",),
+    unliked_makers=("Guy Ritchie",),
+    eras=("1990s", "1970s"),
+    more=("Comedy", "Western"),
+    less=("Drama",),
+    rhythms=("weekly", "weekends"),
+)
 RONIN = why("Ronin", "Heat", tags=("Crime",))
+MANN = replace(
+    why("Ronin", "Heat", "Se7en", tags=("Crime",)),
+    tags=("Crime", "Action"),
+    traits={"Ronin": ("Crime", "Action"), "Heat": ("Crime",), "Se7en": ("Crime",)},
+    creators={"Ronin": ("Michael Mann",), "Heat": ("Michael Mann",), "Se7en": ("David Fincher",)},
+    unseen=("Action",),
+)
 ODD = 'a.*(b)[c]{d}|e\\f "g" ^$?+'
 
 
@@ -37,6 +55,12 @@ ODD = 'a.*(b)[c]{d}|e\\f "g" ^$?+'
         ('Since "Heat" is in your history, "Ronin" fits well: it shares its crime.', RONIN),
         ('Since “Heat” is in your history, “Ronin” fits well.', RONIN),
         ('Since "HEAT" is in your history, "ronin" fits well.', RONIN),
+        ("This person enjoys drama and the '90s, and chose more comedy and westerns lately.", TIMES),
+        ("This person used to choose more drama, and returns every week, mostly on weekends.", TIMES),
+        ('This person likes Ridley Scott, sci-fi and 1990s films such as "Heat", but not Guy Ritchie.', TIMES),
+        ('Since "Heat" by Michael Mann is in your history, "Ronin" fits well: both are by Mann.', MANN),
+        ('Now that "Heat" is in your history, "Ronin" is a natural next step.', MANN),
+        ('"Ronin" shares its crime with "Heat" and adds action, which is new to you.', MANN),
         ('Since "Jerk, The" is in your history, "Crow, The" fits well.', why("Crow, The", "Jerk, The")),
         ('Since "Alien" is in your history, "Alien 3" fits well.', why("Alien 3", "Alien")),
         ('Since "Alien 3" is in your history, "Alien" fits well.', why("Alien", "Alien 3")),
@@ -97,6 +121,29 @@ def test_good_texts_pass(text: str, evidence: Evidence) -> None:
         ("seen: told as already", 'Since "Heat" is in your history, "Heat" fits well.', why("Heat", "Heat")),
         ("seen: offered", 'Since "Ronin" is similar: "Heat" fits well.', RONIN),
         ("seen: told as already", 'Since "C, D" is in your history, "A, B" fits well.', why("C, D", "A, B")),
+        ("lately: comedy told as less", "This person enjoys sci-fi and has chosen less comedy lately.", TIMES),
+        ("lately: sci-fi told as more", "This person has turned to sci-fi recently.", TIMES),
+        ("lately: Heat", 'This person recently liked "Heat" and drama.', TIMES),
+        ("lately: drama told as more", "This person has turned to drama recently.", TASTE),
+        ("rhythms: daily", "This person enjoys drama every day.", TIMES),
+        ("rhythms: weekdays", "This person enjoys drama on weekends and during the week.", TIMES),
+        ("rhythms: every", "This person enjoys every drama.", TIMES),
+        ("rhythms: rarely", "This person enjoys drama and rarely comes back on weekends.", TIMES),
+        ("rhythms: weekends", "This person enjoys drama on weekends.", TASTE),
+        ("eras: 1970s for Heat", 'This person enjoys "Heat" from the 1970s and drama.', TIMES),
+        ("eras: to 1990s", "This person enjoys drama from the 1970s to the 1990s.", TIMES),
+        ("numbers: 1980", "This person enjoys drama of the 1980s.", TIMES),
+        ("numbers: 1990", "This person enjoys drama of the 1990s.", TASTE),
+        ("fluency: from 1990s", "This person enjoys drama from 1990s.", TIMES),
+        ("fluency: comedies films", "This person enjoys drama and the comedies films.", TIMES),
+        ("polarity: western told as liked", "This person enjoys drama and westerns.", TIMES),
+        ("polarity: guy ritchie told as liked", "This person enjoys drama and Guy Ritchie.", TIMES),
+        ("polarity: ridley scott told as disliked", "This person enjoys drama and avoids Ridley Scott.", TIMES),
+        ("creators: Michael Mann alone", "This person enjoys drama and Michael Mann.", TIMES),
+        ("creators: Michael Mann alone", 'Since "Se7en" is in your history, "Ronin" fits: both are by Michael Mann.', MANN),
+        ("creators: creator of Se7en and Ronin", 'You liked "Se7en", and "Ronin" is by the same creator.', MANN),
+        ("new: crime", 'You liked "Heat", and the crime of "Ronin" is new to you.', MANN),
+        ("tags: action of what is named", 'You liked "Heat", and "Ronin" shares its action.', MANN),
         ("unfinished: length", GOOD, TASTE),
         ("sentence: does not end", "This person enjoys drama", TASTE),
         ("sentence: does not end", 'This person enjoys drama and "Heat"', TASTE),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobs.generate.checks import attributes, claims, fluency, form, history, likes
+from jobs.generate.checks import attributes, claims, fluency, form, history, likes, makers, times
 from jobs.generate.checks.evidence import Evidence
 from jobs.generate.checks.reading import Token, read
 
@@ -29,11 +29,16 @@ CHECKS: tuple[Callable[[str, list[Token], Evidence], str | None], ...] = (
     claims.sweeping,
     claims.needed,
     attributes.numbers,
-    attributes.creators,
     attributes.tags,
+    makers.creators,
+    makers.same,
     likes.polarity,
     likes.hedges,
     history.seen,
+    history.new,
+    times.lately,
+    times.rhythms,
+    times.eras,
     form.repetition,
     fluency.fluency,
 )

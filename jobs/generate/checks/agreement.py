@@ -110,7 +110,7 @@ def _described(sentence: Sequence[Token], place: int) -> int:
 def _coordinated(sentence: Sequence[Token]) -> str | None:
     """ "loves Big and enjoy Heat": both verbs of one subject have its number."""
     for place, left, right in pairs(sentence):
-        if left.text in ("and", "but") and only(right, {"base"}):
+        if left.text in ("and", "but") and (only(right, {"base"}) or right.text in ("are", "have")):
             earlier = [token for token in sentence[:place] if is_(token, "third", "base", "modal", "be")]
             if earlier and only(earlier[-1], {"third"}) and not any(token.text in ("to", "do") for token in sentence[:place]):
                 return f"{left.text} {right.text}"

@@ -1,9 +1,10 @@
-"""What is told of a title is so: its year, its creators, its tags; and how many there are of something."""
+"""What is told of a title is so: its year and its tags; and how many there are of something."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from jobs.generate.checks.evidence import Evidence, fold, folded
 from jobs.generate.checks.reading import END, Token, row, sentences, split, titles
@@ -16,6 +17,7 @@ DESCRIBING = words_of(
 LINKS = words_of("is are was were ,")
 KINDS = words_of("a an the another both their are were")
 EXAMPLES = words_of("such as like of is are shown by seen in especially")  # between a tag and titles that have it
+ADDING = words_of("add bring offer introduce have with its it")  # tell of what a title has of its own
 SHARING = words_of("share both same common another too also like similar their combine")  # tell of more than one title
 
 
@@ -53,62 +55,25 @@ def _is_count(sentence: Sequence[Token], place: int, evidence: Evidence) -> bool
     return of_what and (number == evidence.events if whole else number == len(named) or [number] == earlier)
 
 
-def creators(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
-    """Who is told to have made a title has made it; alone, one who made something liked is named."""
-    others = [fold(name) for name in (*evidence.disliked, evidence.new or "") if name]
-    for sentence in sentences(tokens):
-        for place, token in enumerate(sentence):
-            if token.kind == "creator":
-                made = _made(sentence, place, evidence)
-                for title in made:
-                    if token.name not in (evidence.of(evidence.creators, title) or ()):
-                        return f"creators: {token.text} for {title}"
-                if not made and any(token.name in (evidence.of(evidence.creators, name) or ()) for name in others):
-                    return f"creators: {token.text} alone"
-    return None
-
-
-def _made(sentence: Sequence[Token], place: int, evidence: Evidence) -> list[str]:
-    """Names of the titles that a creator at `place` is told to have made."""
-    after = sentence[place + 1 :]
-    if after[:1] and after[0].text == "'s":
-        start = next((at for at, token in enumerate(after[1:4], 1) if token.kind == "title"), len(after))
-        return [title.name for title in row(after[start:])]
-    before = [token for token in sentence[:place] if token.kind not in ("number", "mark") and token.text not in ("is", "are")]
-    if len(before) < 2 or before[-1].text not in ("by", "from"):
-        return []
-    if before[-2].text == "it":
-        return [fold(evidence.new or "")]
-    subject = [before[-2]] if before[-2].kind == "title" else []
-    if before[-2].kind in ("tag", "noun"):
-        subject = _before(sentence, next(at for at, token in enumerate(sentence) if token is before[-2]))
-    return [title.name for title in (*subject, *_examples(after))]
-
-
-def _examples(after: Sequence[Token]) -> list[Token]:
-    """Titles that are named as examples right behind: such as "Emma", especially "Emma"."""
-    start = 0
-    while start < len(after) and (after[start].text in ("such", "as", "like", "especially", "particularly", ",")):
-        start += 1
-    return row(after[start:]) if any(token.kind == "word" for token in after[:start]) else []
-
-
 def tags(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """A tag told of a title is that title's; in an explanation any other is one that the new title shares."""
     for sentence in sentences(tokens):
         for place, token in enumerate(sentence):
             if token.kind == "tag" and (title := _denied(sentence, place, evidence)):
                 return f"tags: {token.text} of {title}"
-        for clause in split(sentence, ",;:") if evidence.new else ():
+        clauses = split(sentence, ",;:") if evidence.new else []
+        for before, clause in pairwise([[END], *clauses]):
             for place, token in enumerate(clause):
-                if token.kind == "tag" and (title := _not_shared(clause, place, evidence)):
+                if token.kind != "tag" or _is_added(clause, place, before, evidence):
+                    continue
+                if title := _not_shared(clause, place, evidence):
                     return f"tags: {token.text} of {title}"
     return None
 
 
 def _denied(sentence: Sequence[Token], place: int, evidence: Evidence) -> str | None:
     """A title that has not the tag at `place`, though told so beside it."""
-    for title in (*_behind(sentence, place), *_before(sentence, place), *_alike(sentence, place)):
+    for title in (*_behind(sentence, place), *told_of(sentence, place), *_alike(sentence, place)):
         has = evidence.of(evidence.traits, title.name)
         if has is not None and sentence[place].name not in has:
             return title.text
@@ -129,6 +94,22 @@ def _not_shared(clause: Sequence[Token], place: int, evidence: Evidence) -> str 
     return None if alone and tag in (evidence.of(evidence.traits, new) or ()) else "what is named"
 
 
+def _is_added(clause: Sequence[Token], place: int, before: Sequence[Token], evidence: Evidence) -> bool:
+    """Whether a tag that is new to the user is told of the new title, or alone behind a clause that tells of something new."""
+    if clause[place].name not in folded(evidence.unseen):
+        return False
+    if all(token.kind == "tag" or token.text == "and" for token in clause):
+        return any(token.text == "new" for token in before)
+    combines = any(token.base == "combine" for token in clause)
+    joints = [at for at in range(place) if clause[at].text == "and" or (clause[at].text == "with" and combines)]
+    start = max((at for at in joints if clause[at].text == "with" or clause[at + 1].kind != "tag"), default=0)
+    part, new = clause[start:], fold(evidence.new or "")
+    words, earlier = {token.base or token.text for token in part}, [token.name for token in titles(clause[:start])]
+    adds = "new" in words or (words & ADDING and not words & {"you", "your"})
+    of_new = not earlier or new in (earlier[-1:] if "its" in words else earlier)
+    return bool(adds) and of_new and {token.name for token in titles(part)} <= {new} and not (SHARING - {"also"}) & words
+
+
 def _behind(sentence: Sequence[Token], place: int) -> list[Token]:
     """The titles right behind a tag: the crime drama "Heat", dramas such as "Heat" and "Ronin", the drama of "Heat"."""
     for at in range(place + 1, min(place + 7, len(sentence))):
@@ -142,7 +123,7 @@ def _behind(sentence: Sequence[Token], place: int) -> list[Token]:
     return []
 
 
-def _before(sentence: Sequence[Token], place: int) -> list[Token]:
+def told_of(sentence: Sequence[Token], place: int) -> list[Token]:
     """The titles of which a tag is told: "Heat" is a crime drama; "Heat", a drama; "Heat" and "Ronin" are both dramas."""
     start = place
     while start and (sentence[start - 1].kind == "tag" or "adjective" in sentence[start - 1].sorts):

@@ -45,7 +45,7 @@ def needed(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
 def sweeping(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """Nothing is told of all there is, of what else there is, or to be the best: evidence holds a few events only."""
     for before, token, after in zip([END, *tokens], tokens, [*tokens[1:], END], strict=False):
-        counted = before.text in ("of", "above", "in") or after.kind == "number"
+        counted = before.text in ("of", "above", "in") or after.text == "at" or after.kind == "number"
         if (token.text == "all" and not counted) or (token.text == "only" and before.text != "not"):
             return f"sweeping: {token.text}"
         if (
@@ -54,6 +54,6 @@ def sweeping(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
             and after.kind in ("tag", "noun")
         ):
             return f"sweeping: {before.text} {token.text}"
-        if token.base == "come" and after.text not in ("first", "back", "close", "next"):
+        if token.base == "come" and after.text not in ("first", "back", "close", "next", "up", "from"):
             return f"sweeping: {token.text} {after.text}"
     return None

@@ -13,8 +13,8 @@ PRONOUNS = frozenset({"you", "they", "it", "he", "she", "we"})
 
 def openings(sentence: Sequence[Token], evidence: Evidence) -> str | None:
     """A pronoun that begins a clause is followed by its verb, "this person" by no further noun, and no verb comes first."""
-    first, second, third = [*sentence, END, END][:3]
-    if first.text == "this" and is_(second, "person"):
+    first, second, third, fourth = [*sentence, END, END, END][:4]
+    if first.text == "this" and is_(second, "person") and fourth.text not in ("longer", "who"):
         determined = is_(third, *DETERMINERS) and not is_(third, *VERB, "adverb")
         if determined or third.text in ("like", "love", ","):
             return f"{first.text} {second.text} {third.text}"
@@ -24,7 +24,7 @@ def openings(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         return "and it"
     for place, left, right in pairs(sentence):
         begins = place == 0 or only(sentence[place - 1], {"subordinator"})
-        is_verb = is_(right, *VERB, "adverb") or right.text in ("both", "all", "'s")
+        is_verb = is_(right, *VERB, "adverb") or right.text in ("both", "all", "'s", "no")
         if left.text in PRONOUNS and begins and not is_verb:
             return f"{left.text} {right.text}"
         if left.text in ("you", "it", "they") and (right.kind == "tag" or only(right, {"thing", "noun"})):
@@ -79,7 +79,7 @@ def _is_finite(sentence: Sequence[Token], place: int) -> bool:
     if token.text == "like" and is_(before, "tag", "tags", "title", "noun", "nouns"):
         return any(is_(each, "plural", "nouns", "tags") for each in sentence[:place])
     if is_(token, "base") and before.text != "to":
-        can_lead = is_(before, "plural", "nouns", "tags", "adverb", "conjunction", "title", "tag", "end")
+        can_lead = is_(before, "plural", "nouns", "tags", "adverb", "conjunction", "title", "tag", "era", "end")
         return before.text in ("you", "they", "we", "who", "that", "which", "most", "all", "both", ")") or can_lead
     return False
 

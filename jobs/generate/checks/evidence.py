@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 
 from jobs.generate.checks.vocabulary import KNOWN
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 ARTICLES = ("the", "a", "an", "le", "la", "les", "el", "los", "las", "il", "lo", "der", "die", "das", "un", "une")
 MOVED = re.compile(rf"^(.*), ({'|'.join(ARTICLES)}|l')$", re.I)  # "Matrix, The"
+SHORT_ERA = re.compile(r"19[2-9]0s")  # 90s
 SPOKEN = {"sci-fi": "science fiction", "science fiction": "sci-fi", "romance": "romantic", "comedy": "comedic"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed as itself: `reading.mark` remembers the last
 class Evidence:
     """What a text may claim: `liked` and `disliked` names, and further `others` it may mention; it must name `needed`.
 
@@ -37,16 +39,23 @@ class Evidence:
     creators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by title
     counts: Mapping[str, int] = field(default_factory=dict)  # liked events by tag
     events: int | None = None  # the length of the history
+    makers: tuple[str, ...] = ()  # creators the user likes
+    unliked_makers: tuple[str, ...] = ()  # creators the user dislikes
+    eras: tuple[str, ...] = ()  # decades the user likes: `1990s`
+    more: tuple[str, ...] = ()  # tags that are more frequent lately
+    less: tuple[str, ...] = ()  # tags that are less frequent lately
+    rhythms: tuple[str, ...] = ()  # when the user comes, as `jobs/prepare/rhythm.py` calls it
+    unseen: tuple[str, ...] = ()  # tags of `new` that the user has had nothing of
     user: str = ""  # the user's id, which no text shows
     most: int = 400  # characters
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        """Every name, folded: title, tag, creator or noun."""
-        makers = {maker: "creator" for each in self.creators.values() for maker in each}
+        """Every name, folded: title, tag, creator, era or noun."""
+        makers = dict.fromkeys((*chain(*self.creators.values()), *self.makers, *self.unliked_makers), "creator")
         titles = dict.fromkeys((*self.liked, *self.disliked, *self.others), "title")
-        tags = dict.fromkeys((*self.tags, *self.common), "tag")
-        found = makers | titles | tags | ({self.noun: "noun"} if self.noun else {})
+        tags = dict.fromkeys((*self.tags, *self.common, *self.more, *self.less, *self.unseen), "tag")
+        found = makers | dict.fromkeys(self.eras, "era") | titles | tags | ({self.noun: "noun"} if self.noun else {})
         return {fold(name): kind for name, kind in found.items() if fold(name)}
 
     @cached_property
@@ -87,6 +96,8 @@ def _forms(name: str, kind: str) -> list[str]:
     if kind == "creator":
         words = name.split()
         return [name, *(" ".join(words[-n:]) for n in (1, 2) if len(words) > n and len(words[-n]) > 1)]
+    if kind == "era":
+        return [name, name[2:]] if SHORT_ERA.match(name) else [name]
     singular = re.sub(r"(?<=[^s])s$", "", re.sub(r"ies$", "y", name)) if len(name) > 3 else name
     spoken = [SPOKEN[name]] if kind == "tag" and name in SPOKEN else []
     return [form for each in (name, singular, *spoken) for form in (each, each.replace("-", " "))]
@@ -135,6 +146,8 @@ def _pattern(form: str, kind: str) -> str:
         return rf"(?i:(?<=[\"“]){words}(?=[,.!?]?[\"”]))"
     if kind in ("title", "creator"):
         return rf"(?<!\w)(?:(?<=[\"“])(?i:{words})|(?-i:{_capital(form)})(?i:{words}))(?!\w)"
+    if kind == "era":
+        return rf"(?<!\w)['’]?{words}(?!\w)"
     plural = rf"|{words[:-1]}ies" if form.endswith("y") else rf"|{words}e?s"
     return rf"(?i:(?<!\w)(?:{words}(?!\w){plural}(?!\w)))"
 

@@ -13,7 +13,7 @@ from jobs.generate.checks.agreement import agreement
 from jobs.generate.checks.clauses import clauses, joints, openings
 from jobs.generate.checks.evidence import Evidence
 from jobs.generate.checks.grammar import classes, is_, pairs
-from jobs.generate.checks.phrases import articles, compounds, nouns, senseless
+from jobs.generate.checks.phrases import articles, compounds, decades, nouns, senseless
 from jobs.generate.checks.prepositions import endings, links
 from jobs.generate.checks.reading import Token, sentences
 from jobs.generate.checks.vocabulary import words_of
@@ -38,6 +38,7 @@ FORBIDDEN = {
         "preposition": "third modal be have do conjunction past subject particle",
         "subordinator": "conjunction end",
         "title": "title tag tags object possessive thing",
+        "creator": "title",
         "tag": "object possessive a the creator",
         "tags": "tag tags third object a the possessive creator",
         "adjective": "a the possessive third modal have do title",
@@ -50,7 +51,8 @@ APART = {  # further pairs, by word or class
     ("another", "third"), ("favourite", "this"), ("is", "fit"), ("are", "fit"), ("have", "taste"), ("has", "taste"),
     ("fond", "tag"), ("fond", "tags"), ("interested", "tag"), ("interested", "tags"), ("keen", "tag"), ("keen", "tags"),
     ("drawn", "tag"), ("drawn", "tags"), ("very", "tag"), ("very", "tags"), ("title", "it"), ("tag", "it"), ("tags", "it"),
-    ("used", "to"), ("fits", "good"), ("it", "title"),
+    ("on", "daily"), ("on", "weekly"), ("tag", "new"), ("tags", "new"), ("the", "more"),
+    ("preposition", "same"), ("lately", "of"), ("recently", "of"), ("fits", "good"), ("it", "title"),
 }  # fmt: skip
 OWN = frozenset({"favourite", "favorite", "such", "own", "next", "like", "than"})  # adjectives a title may follow
 
@@ -81,4 +83,4 @@ def neighbours(sentence: Sequence[Token], evidence: Evidence) -> str | None:
     return None
 
 
-RULES = (neighbours, articles, nouns, compounds, senseless, agreement, openings, links, endings, clauses, joints)
+RULES = (neighbours, articles, decades, nouns, compounds, senseless, agreement, openings, links, endings, clauses, joints)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from jobs.generate.checks.evidence import Evidence, fold
-from jobs.generate.checks.reading import PARTS, Token, row, sentences, split, titles
+from jobs.generate.checks.evidence import Evidence, fold, folded
+from jobs.generate.checks.reading import END, PARTS, Token, row, sentences, split, titles
 from jobs.generate.checks.vocabulary import words_of
 
 HAD = words_of("""
@@ -15,6 +15,7 @@ HAD = words_of("""
 """)
 FEELING = words_of("fan fans love lover taste liking fondness passion interest appreciation history reader viewer")
 OFTEN = words_of("often usually also typically generally frequently")
+INTRODUCED = words_of("to for and kind kinds type types genre genres category categories theme themes")  # behind "new"
 OFFERED = words_of("fits suits next try worth recommended suggested matches")
 
 
@@ -37,6 +38,47 @@ def seen(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
             if "it" in _objects_had(part):
                 return "seen: told as already in the history"
     return None
+
+
+def new(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
+    """What is told as new to the user is the recommended title, or a tag of it that they have had nothing of."""
+    known = folded((*evidence.unseen, evidence.new or ""))
+    for sentence in sentences(tokens):
+        for place, token in enumerate(sentence):
+            told = _told_as_new(sentence, place) if token.text == "new" and _is_new_to_them(sentence, place) else []
+            if wrong := next((each.text for each in told if each.name not in known), None):
+                return f"new: {wrong}"
+    return None
+
+
+def _is_new_to_them(sentence: Sequence[Token], place: int) -> bool:
+    """Not a new drama, but something new, a new kind, new to you."""
+    before, after = [END, *sentence][place], [*sentence[place + 1 :], END][0]
+    return before.text == "something" or after.text in INTRODUCED or after.kind in ("mark", "end")
+
+
+def _told_as_new(sentence: Sequence[Token], place: int) -> list[Token]:
+    """Names that "new" at `place` tells of: those before it, or those that something new, or new to you, introduces."""
+    marks = [at for at, token in enumerate(sentence) if token.kind in ("mark", "word") and token.text in PARTS]
+    start = max((at + 1 for at in marks if at < place), default=0)
+    end = min((at for at in marks if at > place), default=len(sentence))
+    before, after = sentence[start:place], sentence[place + 1 :]
+    last = [token.text for token in before[-2:]]
+    if not before or (last[-1] in ("something", "a") and "as" not in last):
+        return _names(after)
+    if before[0].text in ("which", "that", "both", "all"):
+        return _names(sentence[:start][::-1])
+    heads = [
+        each for owner, each in pairwise([END, *before]) if each.kind != "title" or owner.text != "of"
+    ]  # the drama of "Heat"
+    return _names(heads[::-1]) or _names(sentence[place + 1 : end])
+
+
+def _names(tokens: Sequence[Token]) -> list[Token]:
+    """The first tags or titles in a row."""
+    start = next((at for at, token in enumerate(tokens) if token.kind in ("tag", "title")), len(tokens))
+    found = takewhile(lambda each: each.kind == tokens[start].kind or each.text in ("and", ","), tokens[start:])
+    return [token for token in found if token.name]
 
 
 def _clauses(sentence: Sequence[Token]) -> Iterable[list[Token]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from jobs.generate.checks.evidence import Evidence, fold, folded
 from jobs.generate.checks.reading import PARTS, Token, sentences, split
+from jobs.generate.checks.times import timed
 from jobs.generate.checks.vocabulary import words_of
 
 LIKING = words_of("""
@@ -14,27 +16,30 @@ LIKING = words_of("""
 """)
 NEGATION = words_of("not never no rarely seldom hardly nothing none")
 FORWARD = words_of("to over than without except unlike besides despite instead")  # say nothing of what stands before
-REJECTING = FORWARD - {"to", "over"} | words_of("dislike hate avoid skip less least little away apart aside")
+LESS = words_of("less fewer away rarely seldom")  # rejections, unless something is less frequent than it was
+REJECTING = FORWARD - {"to", "over"} | words_of("dislike hate avoid skip less fewer least little away apart aside")
 HEDGES = words_of("probably perhaps maybe possibly likely")
 OPEN = words_of("will would may might could should")  # what the user may think of the new title
 
 
 def polarity(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """What is disliked stands with a word of rejection, what is liked with none, and what is neither is not told as liked."""
-    liked, disliked = folded(evidence.liked), folded(evidence.disliked)
-    makers = {fold(maker) for each in evidence.creators.values() for maker in each}
+    disliked = folded((*evidence.disliked, *evidence.unliked_makers))
+    makers = chain(*[names for title, names in evidence.creators.items() if fold(title) not in disliked])
+    liked = folded((*evidence.liked, *evidence.makers, *evidence.eras, *makers, evidence.new or "")) - disliked
     for sentence in sentences(tokens):
         if [token.text for token in sentence[:1]] == ["not"] and sentence[1:2] and sentence[1].text != "only":
             return "polarity: not first"
         if NEGATION & {token.text for token in sentence} and (twice := _twice(sentence)):
             return f"polarity: {twice} is denied"
-        for token, told in _told(sentence):
-            if token.name in disliked and told != "rejected":
+        later = {id(token) for part in timed(sentence) for token in part}  # where less is a direction
+        for token, sign in told(sentence):
+            if token.name in disliked and sign not in ("rejected", "less"):
                 return f"polarity: {token.name} told as liked"
-            if token.name in liked | makers | {fold(evidence.new or "")} and told == "rejected":
+            if token.name in liked and (sign == "rejected" or (sign == "less" and id(token) not in later)):
                 return f"polarity: {token.name} told as disliked"
-            neutral = token.kind == "title" and token.name not in liked | disliked | {fold(evidence.new or "")}
-            if neutral and told == "liked here":
+            neutral = token.kind == "title" or (token.kind == "tag" and evidence.new is None and id(token) not in later)
+            if neutral and token.name not in liked | disliked and sign == "liked here":
                 return f"polarity: {token.name} told as liked"
     return None
 
@@ -49,8 +54,8 @@ def _twice(sentence: Sequence[Token]) -> str | None:
     return None
 
 
-def _told(sentence: Sequence[Token]) -> Iterator[tuple[Token, str | None]]:
-    """Each name with what is told of it: liked here, liked (in the part before), rejected, or nothing."""
+def told(sentence: Sequence[Token]) -> Iterator[tuple[Token, str | None]]:
+    """Each name with what is told of it: liked here, liked (in the part before), rejected, less, or nothing."""
     prefers = any(token.base == "prefer" for token in sentence)
     for clause in split(sentence, ";"):
         inherited: str | None = None
@@ -60,7 +65,7 @@ def _told(sentence: Sequence[Token]) -> Iterator[tuple[Token, str | None]]:
             if part[0].text == "with" and inherited == "rejected":
                 inherited = None
             for place, token in enumerate(part):
-                if token.kind in ("title", "tag", "creator"):
+                if token.kind in ("title", "tag", "creator", "era"):
                     before = [sign for at, sign in signs if at < place][-1:]
                     after = [sign for at, sign in signs if at > place and _governs_before(part, at)][:1]
                     said = next(iter(before + after), inherited)
@@ -84,15 +89,14 @@ def _signs(part: Sequence[Token], prefers: bool) -> list[tuple[int, str]]:
     for place, token in enumerate(part):
         after = part[place + 1].text if place + 1 < len(part) else ""
         if token.text in NEGATION and after != "only":
-            found.append((place, "rejected"))
+            found.append((place, "less" if token.text in LESS or after == "longer" else "rejected"))
             denied = place
         elif (
-            token.base in REJECTING
-            or token.text in REJECTING
+            (token.base in REJECTING and not (token.text == "than" and after in ("before", "they", "you")))
             or (token.text == "clear" and after == "of")
             or (token.text in ("to", "over") and prefers and _between_names(part, place))
         ):
-            found.append((place, "rejected"))
+            found.append((place, "less" if token.text in LESS else "rejected"))
             denied = place if token.text in ("less", "least", "little") else denied
         elif _is_liking(part, place) and place - denied > 3:
             found.append((place, "liked"))
@@ -100,7 +104,8 @@ def _signs(part: Sequence[Token], prefers: bool) -> list[tuple[int, str]]:
 
 
 def _between_names(part: Sequence[Token], place: int) -> bool:
-    return 0 < place < len(part) - 1 and part[place - 1].kind in ("tag", "title", "noun") and part[place + 1].kind != "word"
+    between = 0 < place < len(part) - 1 and part[place - 1].kind in ("tag", "title", "noun") and part[place + 1].kind != "word"
+    return between and part[max(0, place - 2)].text != "from"
 
 
 def _is_liking(part: Sequence[Token], place: int) -> bool:

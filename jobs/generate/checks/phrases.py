@@ -8,21 +8,32 @@ from jobs.generate.checks.evidence import Evidence, fold
 from jobs.generate.checks.grammar import COUNTABLE, DETERMINERS, NOMINAL, VERB, is_, only, pairs
 from jobs.generate.checks.reading import END, Token
 
-ONE = frozenset({"a", "an", "another", "this", "that"})
+ONE = frozenset({"a", "an", "another", "this", "that", "every", "each"})
 MANY = frozenset({"these", "those", "many", "several", "few"})
 PLURAL = frozenset({"plural", "tags", "nouns"})
+NAMED = ("thing", "noun", "nouns", "tag", "tags", "plural")
 
 
 def articles(sentence: Sequence[Token], evidence: Evidence) -> str | None:
     """A title has no article: not "a Heat"; "the" only before a thing that is no work (no year, no creator)."""
     works = {fold(title) for title in (*evidence.years, *evidence.creators)}
     for place, left, right in pairs(sentence):
-        alone = not (place + 2 < len(sentence) and is_(sentence[place + 2], "thing", "noun", "nouns", "tag", "tags", "plural"))
-        if (
-            right.kind == "title"
-            and alone
-            and (is_(left, "a") or ((is_(left, "the", "possessive") or left.text == "its") and right.name in works))
-        ):
+        if place + 2 < len(sentence) and is_(sentence[place + 2], *NAMED):
+            continue
+        whose = is_(left, "the") or (is_(left, "possessive") and left.text not in ("whose", "his")) or left.text == "its"
+        if right.kind == "title" and (is_(left, "a") or (whose and right.name in works)):
+            return f"{left.text} {right.text}"
+        if right.kind == "creator" and is_(left, "a", "the") and not right.name.startswith("the "):
+            return f"{left.text} {right.text}"
+    return None
+
+
+def decades(sentence: Sequence[Token], evidence: Evidence) -> str | None:
+    """A decade has "the" or a noun: the 1990s, 1990s films, the 1980s and 1990s."""
+    for place, left, right in pairs([END, *sentence]):
+        listed = left.text in ("and", ",") and place > 1 and sentence[place - 2].kind == "era"
+        after = [*sentence[place + 1 :], END][0]
+        if right.kind == "era" and left.text != "the" and not listed and not is_(after, *NAMED):
             return f"{left.text} {right.text}"
     return None
 
@@ -46,7 +57,7 @@ def _phrase(sentence: Sequence[Token], start: int) -> list[Token]:
     phrase: list[Token] = []
     for token in sentence[start:]:
         begins = is_(token, *DETERMINERS) and not is_(token, *VERB)
-        inner = is_(token, "adjective", *NOMINAL) or token.kind == "number"
+        inner = is_(token, "adjective", "era", *NOMINAL) or token.kind == "number"
         if phrase and is_(phrase[-1], "person") and is_(token, "third"):  # this reader picks
             break
         if (begins and phrase and not only(phrase[-1], DETERMINERS | {"object", "pronoun"})) or not (begins or inner):
@@ -93,11 +104,13 @@ def _bare(phrase: list[Token], before: str, after: Token) -> bool:
 
 
 def compounds(sentence: Sequence[Token], evidence: Evidence) -> str | None:
-    """Tags in a list are nothing that one title is: not "a comedy and drama "Heat"", not "is a crime and drama of"."""
+    """Tags in a list are nothing that one title is: not "a comedy and drama "Heat""; a plural has no noun: "comedies films"."""
     kinds = [token.kind for token in sentence]
     for place, left, right in pairs(sentence):
         if kinds[place : place + 3] == ["tag"] * 3:
             return " ".join(token.text for token in sentence[place : place + 3])
+        if is_(left, "tags") and is_(right, "noun", "nouns") and _is_counted(left):
+            return f"{left.text} {right.text}"
         joined = left.kind == "tag" and right.text in ("and", "or") and kinds[place + 2 : place + 3] == ["tag"]
         if joined and (found := _as_one(sentence, place)):
             return found
@@ -105,13 +118,17 @@ def compounds(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         if is_(left, "tags") and right.kind == "title" and not determined:
             return f"{left.text} {right.text}"
         after = [*sentence[place + 2 :], END][0]
-        about = (
-            place and sentence[0].text != "what" and (kinds[place - 1] in ("title", "tag") or sentence[place - 1].text == "it")
-        )
+        about = place and (kinds[place - 1] in ("title", "tag") or sentence[place - 1].text == "it")
+        about = (about and sentence[0].text not in ("what", "new")) or (place == 2 and is_(sentence[1], "person"))
         alone = right.kind == "tag" and not right.plural and not is_(after, "tag", "tags", "noun", "nouns")
         if about and is_(left, "be") and alone:
             return f"{left.text} {right.text}"
     return None
+
+
+def _is_counted(tag: Token) -> bool:
+    """Whether a tag is plural here only: documentaries, not classics; what is called so may name a kind, power tools."""
+    return len(fold(tag.text)) > len(tag.name)
 
 
 def _as_one(sentence: Sequence[Token], place: int) -> str | None:
@@ -136,6 +153,10 @@ def senseless(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         makes = place > 1 and sentence[place - 1].kind == "title" and sentence[place - 2].base == "make"
         if makes and is_(left, "a") and right.kind == "tag" and after is END:
             return f"makes {left.text} {right.text}"
+        if left.text == "new" and right.kind == "tag" and place and sentence[place - 1].text == "something":
+            return f"something new {right.text}"
+        if place == 1 and sentence[0].kind == "creator" and is_(left, "be") and right.kind == "title":
+            return f"{sentence[0].text} {left.text} {right.text}"
         if left.text == "your" and right.kind == "tag" and not right.plural and after.kind not in ("tag", "noun", "title"):
             return f"{left.text} {right.text}" if not is_(after, "thing", "mass", "plural") else None
         if is_(left, "be") and is_(right, "a", "the", "possessive") and _head(sentence[:place]) == "tag":

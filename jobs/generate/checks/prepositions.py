@@ -11,6 +11,7 @@ from jobs.generate.checks.vocabulary import words_of
 
 TRANSITIVE = words_of("share combine include bring offer show make give mean suggest link connect enjoy like love")
 NO_TO = words_of("enjoy like love tend want")  # verbs with no "to" before a name
+WHEN = words_of("lately recently nowadays now daily weekly often less")  # nothing that a conjunction adds
 ASKING = words_of("what which that who")  # what a preposition or verb belongs to may stand before it
 
 
@@ -22,9 +23,9 @@ def links(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         has = any(is_(token, "have") for token in sentence[:place])
         wrong = {
             "to": right.kind in ("tag", "title") and before.base in NO_TO,
-            "by": right.kind == "title" and not is_(before, "participle"),
+            "by": (right.kind == "title" and not is_(before, "participle")) or after.kind == "era",
             "with": right.kind == "title" and sentence[0].text != "what" and is_(after, "be"),
-            "and": right.text == "of" and not had_of,
+            "and": right.text == "of" and after.text != "late" and not had_of,
             "in": right.text == "common" and not has,
         }
         if wrong.get(left.text):
@@ -59,9 +60,11 @@ def endings(sentence: Sequence[Token], evidence: Evidence) -> str | None:
 
 
 def _loose(sentence: Sequence[Token]) -> str | None:
-    """ "with Heat and among their favourites": a conjunction, then a preposition, then nothing to join."""
+    """ "with Heat and among their favourites", "and lately": a conjunction, then nothing to join."""
     for place, left, right in pairs(sentence):
         joins = left.text == "and" and right.text in ("among", "with") and place and sentence[place - 1].kind == "title"
+        if left.text == "and" and right.text in WHEN and place + 2 == len(sentence):
+            return f"and {right.text}"
         if joins and not any(is_(token, *FINITE) for token in sentence[place + 1 :]):
             return f"and {right.text}"
     return None

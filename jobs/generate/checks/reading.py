@@ -6,13 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jobs.generate.checks.evidence import Evidence, fold
-from jobs.generate.checks.vocabulary import COUNTED, FORMS, KNOWN, SORTS
+from jobs.generate.checks.vocabulary import COUNTED, FORMS, KNOWN, SORTS, words_of
 
 PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "‑": "-", "‐": "-"})
 SHORT = {"n't": "not", "'ll": "will", "'ve": "have", "'re": "are", "'d": "would", "'m": "am"}
 NAME = re.compile("\ue000\\d+\ue001")  # private use characters: stands for a name we gave
+SINGULAR = words_of("politics physics mathematics economics electronics athletics gymnastics linguistics news series")
 PARTS = (*",;:()–—", "but", "while", "whereas", "although", "though", "yet", "however")  # each says something of its own
 PIECE = re.compile(
     rf"(?P<name>{NAME.pattern})|(?P<year>(?<![\d,.])\d+(?![\d%]|[.,]\d))|(?P<short>n't\b|'(?:ll|ve|re|d|m|s)\b)"
@@ -59,12 +61,14 @@ def read(text: str, evidence: Evidence) -> list[Token]:
         if kind == "name":
             name, spelled = found[int(written[1:-1])]
             quoted = marked[max(0, piece.start() - 1) : piece.start()] == '"'
-            tokens.append(_name(spelled, name, quoted, evidence))
+            token = _name(spelled, name, quoted, evidence)
+            tokens.append(token if not _is_whose(token, tokens) else _plain_token("word", token.text, tokens))
         elif written != '"':
             tokens.append(_plain_token(kind, written, tokens))
     return tokens
 
 
+@lru_cache(maxsize=1)  # a text is read, and its quotes are checked
 def mark(text: str, evidence: Evidence) -> tuple[str, list[tuple[str, str]]]:
     """`text` with a number between marks for each name in it, the longest that fits; and those names, as folded, as written."""
     spelled = list(evidence.spellings.values())
@@ -84,10 +88,16 @@ def _plain(text: str) -> str:
     return "".join("\ufffd" if each in "\ue000\ue001" else each for each in apart if not unicodedata.combining(each))
 
 
+def _is_whose(token: Token, before: Sequence[Token]) -> bool:
+    """Whether a tag is the word here: "in your history"."""
+    owner = before[-1] if before else END
+    return token.kind == "tag" and fold(token.text) == "history" and ("possessive" in owner.sorts or owner.text == "'s")
+
+
 def _name(written: str, name: str, quoted: bool, evidence: Evidence) -> Token:
     kind = evidence.kinds[name]
     low = fold(written)
-    plural = kind in ("tag", "noun") and low.endswith("s") and not low.endswith("ss")
+    plural = kind in ("tag", "noun") and low.endswith("s") and not low.endswith("ss") and low not in SINGULAR
     return Token(written, kind, name, plural, quoted, written[:1].isupper())
 
 

@@ -18,18 +18,22 @@ IRREGULAR = {  # base: 3rd person, past, participle
     "run": "runs ran run", "get": "gets got got", "give": "gives gave given", "take": "takes took taken", "fit": "fits fit fit",
     "mean": "means meant meant", "feel": "feels felt felt", "think": "thinks thought thought", "hold": "holds held held",
     "steer": "steers steered steered", "try": "tries tried tried", "lead": "leads led led", "build": "builds built built",
+    "become": "becomes became become",
 }  # fmt: skip
 REGULAR = """
     like love enjoy prefer favour favor appreciate adore admire pick watch own tend avoid dislike hate skip stay return match
     suit share combine mix blend include count consider recommend suggest appeal interest follow lean want explore discover
     belong connect link rank reflect point look join span gravitate care pair center centre revolve reach range offer add
-    continue mirror echo resonate align complement dominate feature feel speak use value represent
+    continue move turn introduce mirror echo resonate align complement dominate feature feel speak use value represent
 """
 CLASSES = {
     "a": "a an another",
     "the": "the",
     "possessive": "your their my our whose his",
-    "determiner": "no this that these those some such both all most more many much few several same one its her",
+    "determiner": """
+        no this that these those some such both all most more many much few several same one its her
+        every each fewer
+    """,
     "subject": "i you he she they we it who someone",
     "object": "you him her them it us me themselves yourself someone",
     "pronoun": "this that these those one ones another both all most some many what which something",
@@ -39,7 +43,8 @@ CLASSES = {
     "do": "do does did",
     "adverb": """
         also too well often again especially particularly mostly mainly most more best least much just even still rarely
-        seldom never not hardly clearly generally usually typically really very quite simply greatly deeply strongly
+        seldom lately recently nowadays increasingly daily weekly once late longer before never not hardly clearly generally
+        usually typically really very quite simply greatly deeply strongly
         regularly frequently alike together along likewise similarly equally instead however next first then now already
         so yet consistently largely primarily naturally probably perhaps maybe possibly likely overall there here about
         only rather less little right back highly definitely certainly truly closely both how why otherwise therefore
@@ -50,13 +55,13 @@ CLASSES = {
         good great strong clear natural similar same common close fond keen interested drawn new different favourite
         favorite ready right nice perfect solid ideal excellent likely general broad wide particular special next such
         fine fitting suitable obvious real true sure full main equal top best first own comfortable happy useful consistent
-        recommended soft steady whole few many several more most
+        recommended soft steady whole frequent recent active few many several more most
     """,
     "person": "person user reader viewer customer shopper fan lover",
     "thing": """
         kind type sort list history title item choice option match fit step preference genre category combination
         addition suggestion recommendation favourite favorite selection collection candidate example watchlist pick
-        companion record theme follow-up
+        companion record theme follow-up creator day week weekend weekday burst
     """,
     "mass": """
         taste interest mix blend love fondness liking time look try read watch mood way heart vein spirit spot place
@@ -66,7 +71,7 @@ CLASSES = {
     "preposition": """
         of in on to for with by from at as into through behind over above among between across within without alongside
         like unlike than including after about toward towards around near except besides beyond worth out plus following
-        despite
+        despite during
     """,
     "conjunction": "and or but nor yet so plus",
     "subordinator": """
