@@ -71,6 +71,28 @@ def test_citations(text: str, numbers: list[int], names: list[str], against: lis
     assert miscited(text, numbers, FACTS, evidence) == against
 
 
+TIMED = [fact("likes_tag", "Drama", "e1"), fact("favourite", "Heat", "e1")]
+TIMES = [fact("more_lately", "Drama", "e1"), fact("rhythm", "weekends", "e1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "kinds", "against"),
+    [
+        ("This person enjoys drama. Lately there is more drama.", [1, 3], ["likes_tag", "more_lately"], []),
+        ("This person enjoys drama. Lately there is more drama.", [1], ["likes_tag"], ["cited: Drama is of fact 3"]),
+        ("This person enjoys drama.", [1, 3], ["likes_tag"], []),
+        ("This person watches drama on weekends.", [1, 4], ["likes_tag", "rhythm"], []),
+        ("This person watches drama on weekends.", [1], ["likes_tag"], ["cited: weekends is of fact 4"]),
+        ("This person enjoys drama and crime.", [1], ["likes_tag"], ["cited: crime is of none"]),
+    ],
+)
+def test_times_are_cited_for_themselves(text: str, numbers: list[int], kinds: list[str], against: list[str]) -> None:
+    evidence = grounds.of_summary(user(facts=[*TIMED, *TIMES, fact("likes_tag", "Crime", "e1")]), "film")
+    facts = [Told(each["kind"], each["label"], ("e1",)) for each in (*TIMED, *TIMES)]
+    assert [each.kind for each in cited(text, numbers, facts, evidence)] == kinds
+    assert miscited(text, numbers, facts, evidence) == against
+
+
 def test_what_is_cited_is_what_is_claimed(profile: Profile) -> None:
     engine = Writer((GOOD, [1, 2]))
     words = told(profile, engine, user(**PERSON))

@@ -108,7 +108,11 @@ def _described(sentence: Sequence[Token], place: int) -> int:
 
 
 def _coordinated(sentence: Sequence[Token]) -> str | None:
-    """ "loves Big and enjoy Heat": both verbs of one subject have its number."""
+    """ "loves Big and enjoy Heat", "they enjoy Big but avoids Heat": both verbs of one subject have its number."""
+    if sentence[0].text in ("they", "you"):
+        verbs = [(left, right) for _, left, right in pairs(sentence) if left.text in ("and", "but")]
+        if wrong := next((f"{left.text} {right.text}" for left, right in verbs if only(right, {"third"})), None):
+            return wrong
     for place, left, right in pairs(sentence):
         if left.text in ("and", "but") and (only(right, {"base"}) or right.text in ("are", "have")):
             earlier = [token for token in sentence[:place] if is_(token, "third", "base", "modal", "be")]

@@ -18,7 +18,7 @@ def openings(sentence: Sequence[Token], evidence: Evidence) -> str | None:
         determined = is_(third, *DETERMINERS) and not is_(third, *VERB, "adverb")
         if determined or third.text in ("like", "love", ","):
             return f"{first.text} {second.text} {third.text}"
-    if is_(first, "third") and second.text in ("this", "the", "a"):
+    if is_(first, "third") and (second.text in ("this", "the") or (second.text == "a" and first.text != "has")):
         return f"{first.text} {second.text}"
     if second.text == "and" and third.text == "it":
         return "and it"

@@ -107,6 +107,17 @@ def _denied(sentence: Sequence[Token]) -> Iterator[Token]:
         yield from (token for token in part if token.text in wrong)
 
 
+def told_rhythms(tokens: list[Token]) -> set[str]:
+    """Labels of the rhythms that are told."""
+    return {label for sentence in sentences(tokens) for *_, label in _found(sentence, RHYTHMS)}
+
+
+def tags_lately(tokens: list[Token]) -> set[str]:
+    """Names of the tags that are told to be more or less frequent lately."""
+    parts = [part for sentence in sentences(tokens) for part in timed(sentence)]
+    return {token.name for part in parts for token in part if token.kind == "tag"}
+
+
 def eras(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
     """A decade beside a title is that of its year, and two are no range. One that is not in the evidence is a number."""
     years = {fold(title): year for title, year in evidence.years.items()}
