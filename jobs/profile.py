@@ -202,6 +202,7 @@ class Words(Table):
 
     summary: Literal["personal", "phrasebook", "template"] = "personal"
     explanation: Literal["personal", "phrasebook", "template"] = "personal"
+    rolling: bool = False  # a summary tells what the last one told, as long as that is a fact
     phrasings: Name | None = None  # a file of what people say of phrasings (jobs/generate/review.py)
 
     @property

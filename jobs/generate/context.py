@@ -93,6 +93,14 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a summary before told."""
+
+    kind: str
+    claim: str
+
+
+@dataclass(frozen=True)
 class Generation:
     """A call and its answer: a row of `generations` without run_id and run_date."""
 
@@ -126,6 +134,7 @@ class Context:
     common: tuple[Common, ...]
     unseen: tuple[str, ...]
     known: tuple[Generation, ...]
+    told: tuple[Claim, ...] | None = None
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Context:
@@ -170,6 +179,7 @@ PARTS = {
     "contributions": Contribution,
     "common": Common,
     "known": Generation,
+    "told": Claim,
 }
 
 

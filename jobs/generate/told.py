@@ -3,6 +3,9 @@
 Kinds in a summary are those of `jobs/prepare/facts.py`. In an explanation they are `event` (a title behind the item),
 `recommended` (the item's title), `shared_tag` and `shared_creator` (which the item has in common with all of these titles) and
 `new_tag` (which the user has had no event of). A text's `claims` are the facts that it tells.
+
+A summary that rolls (`words.rolling`) tells again what the last one told, where that is a fact still; what is not gives way to
+the strongest of the others. So one more event seldom changes a word, and where it does not nothing is asked.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ def of_summary(user: Context) -> list[Told]:
     newest = user.history[-1]
     liked = _first(user, LIKES) + _first(user, FAVOURITES) or [Told("recent", newest.title, (newest.event_id,))]
     kinds = {each.kind for each in liked}
+    before = [each.kind for each in user.told or ()]
     asides = [fact for kind in ASIDES if kind not in kinds for fact in _facts(user, kind)]
+    asides.sort(key=lambda fact: fact.kind not in before)
     return liked + _first(user, DISLIKES) + asides[:1]
 
 
@@ -74,12 +79,14 @@ def _first(user: Context, kinds: dict[str, int]) -> list[Told]:
 
 
 def _facts(user: Context, kind: str) -> list[Told]:
-    """All of a kind, strongest first; of labels that a text spells alike (`Matrix, The` and `The Matrix`) the first."""
+    """All of a kind, those told before and then the strongest first; of labels that a text spells alike the first."""
     found: dict[str, Told] = {}
     for fact in user.facts:
         if fact.kind == kind:
             found.setdefault(fold(fronted(in_place(fact.label))), Told(kind, fact.label, fact.evidence))
-    return list(found.values())
+    before = [each.claim for each in user.told or () if each.kind == kind]
+    kept = [fact for claim in before for fact in found.values() if fact.label == claim]
+    return kept + [fact for fact in found.values() if fact not in kept]
 
 
 def _all_have(events: Sequence[Event], of: str, label: str) -> bool:

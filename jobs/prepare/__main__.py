@@ -22,7 +22,7 @@ from jobs.fusion import decide
 from jobs.generate.review import verdicts
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
-from jobs.prepare.contexts import assemble, split_changed
+from jobs.prepare.contexts import assemble, split_changed, told
 from jobs.prepare.facts import user_facts
 from jobs.prepare.histories import describe, select_users, user_histories
 from jobs.prepare.labels import everyones
@@ -132,7 +132,10 @@ def write_contexts(spark, profile, judged, arguments, made, before):
             ) as rows,
         ):
             answers = generations.known(spark, profile, rows, arguments.force)
-            contexts = contract("contexts").conform(rows.join(answers, "user_id", how="inner"))
+            with_answers = rows.join(answers, "user_id", how="inner")
+            if profile.words.rolling and summaries is not None and "claims" in summaries.columns:
+                with_answers = with_answers.join(told(summaries), "user_id", how="left")
+            contexts = contract("contexts").conform(with_answers)
             ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
             clear(work)
             ordered.write.partitionBy("shard").parquet(f"{work}/contexts")

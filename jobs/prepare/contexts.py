@@ -18,6 +18,12 @@ def split_changed(histories: DataFrame, before: DataFrame | None, force: bool) -
     return histories.join(same, keys, how="left_anti"), histories.join(same, keys, how="left_semi").select("user_id")
 
 
+def told(summaries: DataFrame) -> DataFrame:
+    """user_id and `told`: what each summary of a release tells."""
+    claims = F.transform("claims", lambda each: F.struct(each["kind"].alias("kind"), each["claim"].alias("claim")))
+    return summaries.select("user_id", claims.alias("told"))
+
+
 def assemble(histories: DataFrame, facts: DataFrame, candidates: DataFrame, shards: int) -> DataFrame:
     """Rows of the contract `contexts`, but for `known`."""
     rows = histories.join(facts, "user_id", how="left").join(candidates, "user_id", how="left")

@@ -148,6 +148,16 @@ def test_the_facts_of_a_summary() -> None:
     ]  # fmt: skip
 
 
+def test_a_rolling_summary_tells_again_what_is_still_so() -> None:
+    facts = [fact("likes_tag", each, "e1") for each in ("Drama", "Crime", "War", "Western")]
+    facts += [fact("favourite", each, "e1") for each in ("Heat", "Ronin")]
+    facts += [fact("era", "1990s", "e1"), fact("rhythm", "weekends", "e1")]
+    before = [("likes_tag", "Western"), ("likes_tag", "Musical"), ("favourite", "Ronin"), ("rhythm", "weekends")]
+    rolled = user(facts=facts, told=[{"kind": kind, "claim": claim} for kind, claim in before])
+    assert [each.label for each in of_summary(user(facts=facts))] == ["Drama", "Crime", "War", "Heat", "Ronin", "1990s"]
+    assert [each.label for each in of_summary(rolled)] == ["Western", "Drama", "Crime", "Ronin", "Heat", "weekends"]
+
+
 @pytest.mark.parametrize(
     ("history", "support", "tags", "expected"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.prepare.contexts import assemble, split_changed
+from jobs.prepare.contexts import assemble, split_changed, told
 from jobs.prepare.histories import describe, user_histories
 from jobs.profile import Night
 from tests.prepare.logs import events, items
@@ -34,6 +34,16 @@ def test_who_changed(spark, before, force, changed):
     new, carried = split_changed(rows, old, force)
     assert {row["user_id"] for row in new.collect()} == changed
     assert {row["user_id"] for row in carried.collect()} == {"u", "v", "w"} - changed
+
+
+def test_what_a_summary_told_travels_without_its_events(spark):
+    claims = "array<struct<kind: string, claim: string, evidence: array<string>>>"
+    rows = [("u", [("likes_tag", "Drama", ["e1"]), ("favourite", "Heat", ["e1"])]), ("v", [])]
+    found = told(spark.createDataFrame(rows, f"user_id string, claims {claims}")).orderBy("user_id").collect()
+    assert [(row["user_id"], [tuple(each) for each in row["told"]]) for row in found] == [
+        ("u", [("likes_tag", "Drama"), ("favourite", "Heat")]),
+        ("v", []),
+    ]
 
 
 @pytest.mark.parametrize("shards", [1, 3, 64])
