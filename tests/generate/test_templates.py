@@ -101,7 +101,7 @@ def test_explanation(facts: list[Told], expected: str) -> None:
             "Mag Drama und Crime und zählt „Heat“ zu den Favoriten. Mag Titel von Bo Ek eher nicht."
             " Vieles im Verlauf stammt aus den 1990er-Jahren.",
         ),
-        (told(likes_creator=["Ann Lee"], rhythm=["weekends"]), "Mag Titel von Ann Lee. Kommt meist am Wochenende."),
+        (told(likes_creator=["Ann Lee"], rhythm=["weekends"]), "Mag Titel von Ann Lee gern. Kommt meist am Wochenende."),
     ],
 )
 def test_german(facts: list[Told], expected: str) -> None:
@@ -134,13 +134,13 @@ def texts(voice: tuple[str, str], names: list[str], keys: range = SEVERAL) -> It
     for is_summary, facts in shapes(names):
         for key in map(str, keys):
             yield (
-                (LIMITS[0], prose.summary(facts, 1 + len(key), key)) if is_summary
+                (LIMITS[0], prose.summary(facts, 1 + int(key) % 2, key)) if is_summary
                 else (LIMITS[1], prose.explanation(facts, key))
             )  # fmt: skip
 
 
 @pytest.mark.parametrize("voice", VOICES, ids=" ".join)
-@pytest.mark.parametrize("names", [["Alba"], ["Alba", "Bora"], ["Alba", "Bora", "Cora"]], ids=len)
+@pytest.mark.parametrize("names", [["M"], ["Alba"], ["Alba", "Bora"], ["Alba", "Bora", "Cora"]], ids=" ".join)
 def test_every_text_is_whole_sentences(voice: tuple[str, str], names: list[str]) -> None:
     joined = {"en": " and ", "de": " und "}[voice[0]]
     for limits, text in texts(voice, names):
@@ -190,7 +190,7 @@ def test_german_speaks_to_its_reader_in_one_way() -> None:
     assert not re.search(r"\b(Sie|Ihnen|Ihr\w*)\b", of["warm"])
 
 
-LONG = "word " * 200  # 1,000 characters
+LONG = "word " * 50
 
 
 @pytest.mark.parametrize("voice", VOICES, ids=" ".join)
@@ -202,7 +202,7 @@ LONG = "word " * 200  # 1,000 characters
 def test_every_text_keeps_to_its_contract(name: str, voice: tuple[str, str]) -> None:
     """With as many names as a text can hold."""
     assert {limits["maxLength"] for limits in LIMITS} == {MOST}
-    for limits, text in texts(voice, [f"{place}{name}" for place in range(3)]):
+    for limits, text in texts(voice, [f"{place}{name}" for place in range(3)], range(3)):
         assert limits["minLength"] <= len(text) <= limits["maxLength"] and "\n" not in text
         assert "{" not in text.replace("{0} {item} {x!r} %s", "")
 
@@ -244,9 +244,9 @@ def test_a_name_is_cut_further_only_where_a_text_has_no_room() -> None:
 
 
 def test_rhythms_are_those_of_prepare() -> None:
-    code = (REPOSITORY / "jobs" / "prepare" / "rhythm.py").read_text(encoding="utf-8")
-    found = {*re.findall(r'"([a-z ]+)"\)', code.split("def _how_often")[1].split("def _rhythm(")[0])}
-    assert {f"rhythm {label}" for label in found} == {kind for kind in SENTENCES if kind.startswith("rhythm ")}
+    rules = (REPOSITORY / "jobs" / "prepare" / "rhythm.py").read_text(encoding="utf-8").split('"""')[1]
+    labels = {label for line in rules.splitlines() if line.startswith("- ") for label in re.findall(r"`([a-z ]+)`", line)}
+    assert {f"rhythm {label}" for label in labels} == {kind for kind in SENTENCES if kind.startswith("rhythm ")}
 
 
 @pytest.fixture
