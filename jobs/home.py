@@ -7,6 +7,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROMPTS = REPOSITORY / "prompts"
+TEMPLATES = PROMPTS / "templates"
 SCHEMAS = REPOSITORY / "schemas"
 
 

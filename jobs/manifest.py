@@ -14,6 +14,7 @@ from jobs.fusion import Fusion
 from jobs.prepare.blend import BLEND
 from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
+from jobs.prose import language_digest
 from jobs.storage import read_json, write_json
 
 FILE = "manifest.json"
@@ -100,9 +101,11 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
 
 def made_with(profile: Profile, model: str | None, fusion: Fusion) -> dict[str, str]:
     """Digests of what a user's outputs depend on beside the data: code, contracts, profile, what the model's scores count,
-    each prompt and, where known, the model."""
+    each prompt, our own sentences and, where known, the model."""
     columns = json.dumps([contract(name).json() for name in PUBLISHED])
     code = {"jobs/prepare": f"{PREPARE} {BLEND}", "schemas": hashlib.sha256(columns.encode()).hexdigest()}
     prompts = {f"prompts/{name}.md": prompt_digest(name) for name in prompt_names()}
+    language = profile.words.language
+    prompts[f"prompts/templates/{language}.yaml"] = language_digest(language)
     weights = {"weight of scores": f"{fusion.weight} {fusion.scorer}" if fusion.weight else "0"}
     return code | weights | {f"profile {profile.name}": profile.fingerprint} | prompts | ({"model": model} if model else {})

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from jobs.errors import ProfileError
 from jobs.home import REPOSITORY, home
+from jobs.prose import PLAIN, languages, load_language
 
 DEFAULT_PROFILE = REPOSITORY / "infra" / "profiles" / "demo.toml"
 REMOTE = ("s3a://", "gs://", "abfss://")
@@ -38,6 +39,12 @@ def _weight(weight: float | str) -> float | str:
     if weight == "measured" or (isinstance(weight, float) and weight >= 0):
         return weight
     raise ValueError('"measured" or a number from 0 is needed')
+
+
+def _language(name: str) -> str:
+    if name in languages():
+        return name
+    raise ValueError(f"a language of prompts/templates is needed: {', '.join(languages())}")
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -196,18 +203,34 @@ class Night(Table):
 SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says
 
 
+CHECKED = "en"  # the language whose texts the checks can read (jobs/generate/checks)
+
+
 class Words(Table):
     """Who writes a text: the model for each user (`personal`), the model once for each shape of facts, filled in
-    (`phrasebook`), or nobody but ourselves (`template`)."""
+    (`phrasebook`), or nobody but ourselves (`template`). What the model writes is English."""
 
     summary: Literal["personal", "phrasebook", "template"] = "personal"
     explanation: Literal["personal", "phrasebook", "template"] = "personal"
+    language: Annotated[str, AfterValidator(_language)] = CHECKED  # of templates: a file of prompts/templates
+    tone: Name = PLAIN  # of all texts: one that the language's file has
     rolling: bool = False  # a summary tells what the last one told, as long as that is a fact
     phrasings: Name | None = None  # a file of what people say of phrasings (jobs/generate/review.py)
 
+    @model_validator(mode="after")
+    def can_be_said(self) -> Self:
+        if self.tone not in (tones := load_language(self.language).tones):
+            raise ValueError(f"tone {self.tone!r} is none of language {self.language!r}; allowed: {', '.join(tones)}")
+        ways = [f"{name} = {way!r}" for name in ("summary", "explanation") if (way := getattr(self, name)) != "template"]
+        if self.language != CHECKED and ways:
+            allowed = f"allowed: 'template', or language = {CHECKED!r}"
+            why = f"the checks read a model's words by an English grammar, so language = {self.language!r} has none; {allowed}"
+            raise ValueError(f"{', '.join(ways)}: {why}")
+        return self
+
     @property
     def file(self) -> str | None:
-        """Where that file is."""
+        """Where what people say of phrasings is."""
         return resolve(self.phrasings) if self.phrasings else None
 
 

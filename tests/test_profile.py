@@ -58,6 +58,19 @@ def message(file) -> str:
         ({"model": {"name": "m", "path": "p"}}, ["model: exactly one of path and name is needed"]),
         ({"model": {"engine": "fake"}}, ["model: exactly one of path and name is needed"]),
         ({"model": MODEL | {"max_model_len": 100}}, ["model.max_model_len", "256", "100"]),
+        ({"words": {"language": "fr"}}, ["words.language", "a language of prompts/templates is needed: de, en", "'fr'"]),
+        ({"words": {"tone": "rude"}}, ["words: tone 'rude' is none of language 'en'; allowed: plain, warm"]),
+        ({"words": {"tone": ""}}, ["words.tone", "at least 1 character", "''"]),
+        (
+            {"words": {"language": "de", "summary": "phrasebook"}},
+            [
+                "words: summary = 'phrasebook', explanation = 'personal'",
+                "English grammar",
+                "'de'",
+                "'template', or language = 'en'",
+            ],
+        ),
+        ({"words": {"language": "de", "summary": "template"}}, ["words: explanation = 'personal': the checks"]),
         ({"model": MODEL | {"engine": "llama"}}, ["model.engine", "'vllm', 'openai' or 'fake'", "'llama'"]),
     ],
 )
@@ -189,6 +202,8 @@ def test_where_the_model_is(tmp_path, monkeypatch, model, expected):
         ({"events": {"positive": "value > 3"}}, False),
         ({"events": {"time_unit": "s"}}, False),
         ({"items": {"tags": "genres"}}, False),
+        ({"words": {"language": "de", "summary": "template", "explanation": "template"}}, False),
+        ({"words": {"tone": "warm"}}, False),
         ({"items": {"creators": "directors"}}, False),
         ({"items": {"text": ["blurb"]}}, False),
         ({"model": {"name": "other"}}, False),
@@ -207,6 +222,12 @@ def test_the_fingerprint_does_not_depend_on_the_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.chdir(tmp_path)
     assert load_profile(os.path.relpath(file)).fingerprint == here
+
+
+def test_each_language_has_a_way_to_be_said(tmp_path):
+    for language, tone in (("en", "warm"), ("de", "plain"), ("de", "warm")):
+        words = {"language": language, "tone": tone, "summary": "template", "explanation": "template"}
+        assert profile(tmp_path, words=words).words.language == language
 
 
 @pytest.mark.parametrize(("given", "weight"), [("measured", 0.0), (1, 1.0), (0.25, 0.25)])

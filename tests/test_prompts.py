@@ -60,6 +60,14 @@ def test_the_shipped_prompts_are_those_of_nights_and_evaluations():
     assert set(prompt_names()) == {"by_id", "by_title", "explanation", "next", "pick", "prior", "summary"} | phrased
 
 
+@pytest.mark.parametrize("name", ["explanation", "phrase_explanation", "phrase_summary", "summary"])
+def test_what_the_model_writes_has_a_tone(name):
+    shown = {"facts": [], "opening": "They", "titles": "{A}", "history": "", "several": False, "liked": False}
+    shown |= {"tags": "", "likes": "", "dislikes": ""}
+    of = {tone: load_prompt(name).render(**shown, tone=tone)[0].content for tone in ("plain", "warm")}
+    assert " plain English sentence" in of["plain"] and of["plain"].replace(" plain ", " warm ") == of["warm"]
+
+
 def test_rendering(folder):
     write(folder, GOOD)
     assert load_prompt("greet").render(names=["Ann", "Bo"], loudly=True) == (

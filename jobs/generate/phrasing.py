@@ -56,14 +56,14 @@ async def foreseen(memory: Memory, known: Sequence[Generation], words: Words) ->
 async def written(ask: Session, words: Words) -> Phrasebook:
     """The phrasebook of a night."""
     shapes, said = patterns(words), verdicts(words.file)
-    answers = await asyncio.gather(*[_answers(pattern, ask) for pattern in shapes])
+    answers = await asyncio.gather(*[_answers(pattern, ask, words.tone) for pattern in shapes])
     found = await asyncio.gather(*[_phrasings(*each, ask) for each in zip(shapes, answers, strict=True)])
     unanswered = {pattern for pattern, told in zip(shapes, answers, strict=True) if any(each.status in UNPAID for each in told)}
     return Phrasebook(reviewed(dict(zip(shapes, found, strict=True)), said), frozenset(unanswered))
 
 
-async def _answers(pattern: Pattern, ask: Session) -> list[Generation]:
-    name, shown = f"phrase_{pattern.kind}", pattern.variables()
+async def _answers(pattern: Pattern, ask: Session, tone: str) -> list[Generation]:
+    name, shown = f"phrase_{pattern.kind}", pattern.variables() | {"tone": tone}
     asked = [ask.complete(name, pattern.about, opening=opening, **shown) for opening in OPENINGS[pattern.kind]]
     return list(await asyncio.gather(*asked))
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.generate import grounds, templates
+from jobs.generate import grounds
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.checks.citations import cited, miscited
 from jobs.generate.checks.evidence import fronted
 from jobs.generate.context import Candidate, Context, Generation
 from jobs.generate.phrasebook import Pattern, fill
 from jobs.generate.session import UNPAID, USABLE, Session
+from jobs.generate.templates import Prose, load_prose
 from jobs.generate.told import Told, labels, named, of_explanation, of_summary
 from jobs.profile import Profile
 from jobs.prompts import in_place
@@ -36,31 +37,36 @@ class Words:
 
 async def summarize(user: Context, ask: Session, profile: Profile) -> Words:
     """The user's taste in words."""
-    noun, way, told = profile.items.noun, profile.words.summary, of_summary(user)
-    template = Words(templates.summary(told, noun, user.n_events, user.user_id), "template", told)
+    noun, way, told, prose = profile.items.noun, profile.words.summary, of_summary(user), _prose(profile)
+    template = Words(prose.summary(told, user.n_events, user.user_id), "template", told)
     if way == "template" or not labels(told, "favourite"):
         return template
     evidence = grounds.of_summary(user, noun)
     if way == "personal":
-        return await _personal("summary", ask, template, evidence, noun)
-    names = titled(labels(told, "favourite")) | {"L": templates.liked(told, noun), "D": templates.disliked(told, noun)}
-    return _filled(ask, Pattern.of("summary", names), names, evidence, template, user.user_id)
+        return await _personal("summary", ask, template, evidence, plural=prose.nouns, tone=profile.words.tone)
+    names = titled(labels(told, "favourite")) | {"L": prose.liked(told), "D": prose.disliked(told)}
+    pattern, asides = Pattern.of("summary", names), prose.asides(told, user.user_id)
+    return _filled(ask, pattern, names, asides, evidence, template, user.user_id)
 
 
 async def explain(user: Context, ask: Session, item: Candidate, profile: Profile, way: str) -> Words:
     """Why `item` is in the user's list, in the `way` given; a template where there is nothing to tell."""
-    noun, told, key = profile.items.noun, of_explanation(user, item), user.user_id + item.item_id
-    template = Words(templates.explanation(told, key), "template", told)
+    told, prose, key = of_explanation(user, item), _prose(profile), user.user_id + item.item_id
+    template = Words(prose.explanation(told, key), "template", told)
     because = labels(told, "event")
     if way == "template" or not because:
         return template
-    evidence = grounds.of_explanation(user, item, named(user, item), noun)
+    evidence = grounds.of_explanation(user, item, named(user, item), profile.items.noun)
     if way == "personal":
-        return await _personal("explanation", ask, template, evidence, noun)
-    tags = templates.tags(labels(told, "shared_tag"))
-    names = titled(because) | {"T": tags, "X": quoted(item.title)}
+        return await _personal("explanation", ask, template, evidence, tone=profile.words.tone)
+    names = titled(because) | {"T": prose.tags(labels(told, "shared_tag")), "X": quoted(item.title)}
     liked = {*map(in_place, because)} <= {*evidence.liked}
-    return _filled(ask, Pattern.of("explanation", names, liked), names, evidence, template, key)
+    pattern, asides = Pattern.of("explanation", names, liked), prose.asides(told, key)
+    return _filled(ask, pattern, names, asides, evidence, template, key)
+
+
+def _prose(profile: Profile) -> Prose:
+    return load_prose(profile.words.language, profile.words.tone, profile.items.noun)
 
 
 def titled(titles: Sequence[str]) -> dict[str, str]:
@@ -73,29 +79,35 @@ def quoted(title: str) -> str:
     return f"“{fronted(in_place(title))}”"
 
 
-def _filled(ask: Session, pattern: Pattern, names: dict[str, str], evidence: Evidence, template: Words, key: str) -> Words:
-    """A phrasing with its names where there is one and it passes every check, else `template` with the reasons."""
+def _filled(
+    ask: Session,
+    pattern: Pattern,
+    names: dict[str, str],
+    asides: Sequence[str],
+    evidence: Evidence,
+    template: Words,
+    key: str,
+) -> Words:
+    """A phrasing with its names and `asides` where there is one and it passes every check, else `template` with the reasons."""
     phrasing = ask.book.pick(pattern, key)
     if phrasing is None:
         ask.settled = ask.settled and pattern not in ask.book.unanswered
         none = f"phrasebook: none of {len(ask.book.phrasings.get(pattern, ()))} phrasings"
         return Words(template.text, "template", template.told, checks=[none])
-    text = " ".join([fill(phrasing.text, names), *templates.asides(template.told)])
+    text = " ".join([fill(phrasing.text, names), *asides])
     if found := objections(text, "stop", evidence):
         return Words(template.text, "template", template.told, checks=found)
     told = [each for each in template.told if each.kind != "disliked"]  # of which patterns have no slot
     return Words(text, "phrasebook", told, phrasing.generation_id)
 
 
-async def _personal(prompt: str, ask: Session, template: Words, evidence: Evidence, noun: str) -> Words:
+async def _personal(prompt: str, ask: Session, template: Words, evidence: Evidence, **shown: Any) -> Words:
     """The model's words from numbered facts; where they do not pass it is told why and asked once more."""
     facts = template.told
-    first = await ask.complete(prompt, facts=facts, plural=templates.plural(noun))
+    first = await ask.complete(prompt, facts=facts, **shown)
     words = _judged(first, facts, evidence)
     if words.checks and first.status in USABLE:
-        again = await ask.complete(
-            prompt, refused=(first.output or "", words.checks), facts=facts, plural=templates.plural(noun)
-        )
+        again = await ask.complete(prompt, refused=(first.output or "", words.checks), facts=facts, **shown)
         words = _judged(again, facts, evidence)
     return Words(template.text, "template", facts, checks=words.checks) if words.checks else words
 

@@ -13,12 +13,14 @@ import pytest
 import yaml
 
 from jobs.contracts import OF_THE_RUN, contract
-from jobs.generate import book, templates
+from jobs.generate import book
 from jobs.generate.engine import Engine, EngineAway, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.phrasebook import Pattern, Phrasebook, Phrasing, faults, fill, patterns
 from jobs.generate.phrasing import minimal_pairs, unlikely, written
 from jobs.generate.session import Memory, Session
+from jobs.generate.templates import load_prose
+from jobs.generate.told import Told
 from jobs.generate.worker import Worker
 from jobs.home import REPOSITORY
 from jobs.manifest import read_manifest
@@ -193,7 +195,8 @@ def test_only_what_all_titles_named_have_is_told_of_them(tmp_path: Path) -> None
     ("noun", "plural"), [("film", "films"), ("story", "stories"), ("toy", "toys"), ("watch", "watches"), ("dress", "dresses")]
 )
 def test_kinds_of_things(noun: str, plural: str) -> None:
-    assert templates.kinds(["Drama", "Crime"], noun) == f"drama and crime {plural}" and templates.kinds([], noun) == ""
+    prose, told = load_prose("en", "plain", noun), [Told("likes_tag", "Drama"), Told("likes_tag", "Crime")]
+    assert (prose.liked(told), prose.disliked(told)) == (f"drama and crime {plural}", "")
 
 
 def test_each_text_has_its_way(tmp_path: Path) -> None:

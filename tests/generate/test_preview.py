@@ -27,10 +27,14 @@ def show(folder: Path, monkeypatch: pytest.MonkeyPatch, user: str, prompt: str, 
 @pytest.mark.parametrize(
     ("prompt", "count", "end"),
     [
-        ("summary", 1, 'user\nLikes: Drama\nFavourites: "Heat"\nDislikes: -<|im_end|>\n<|im_start|>assistant\n'),
+        (
+            "summary", 1,
+            'user\n1. likes Drama titles\n2. a favourite: "Heat"\n3. did not like "Tron"<|im_end|>\n<|im_start|>assistant\n',
+        ),
         (
             "explanation", 2,
-            'user\nHistory: "Heat"\nRecommended: "Fargo"\nIn common: Drama<|im_end|>\n<|im_start|>assistant\n',
+            'user\n1. in the reader\'s history: "Heat"\n2. recommended: "Fargo"\n3. all of them: Drama<|im_end|>\n'
+            "<|im_start|>assistant\n",
         ),
         ("next", 3, "user\nHeat\nTron (disliked)\nWhat comes next?<|im_end|>\n<|im_start|>assistant\nSpeed"),
         ("prior", 3, "user\nWhat comes next?<|im_end|>\n<|im_start|>assistant\nSpeed"),

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from jobs.generate import templates
 from jobs.generate.budget import Purse
 from jobs.generate.calls import Request, judge
 from jobs.generate.context import Generation
@@ -22,12 +21,19 @@ from jobs.generate.engine import EngineDown, Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.programs import personalize
 from jobs.generate.session import Memory, Session
+from jobs.generate.templates import load_prose
+from jobs.generate.told import Told, of_summary
 from jobs.profile import Budget
 from jobs.prompts import Message, Prompt, Sampling, load_prompt
 from tests.generate.rows import event, fact, night, user
 
-SUMMARY = {"likes": ["Drama"], "favourites": ["Heat"], "dislikes": [], "noun": "film"}
+SUMMARY = {"facts": [Told("likes_tag", "Drama"), Told("favourite", "Heat")], "plural": "films", "tone": "plain"}
 WORDS = "This person enjoys plain words."
+
+
+def cited(text: str) -> str:
+    """A structured answer."""
+    return json.dumps({"text": text, "facts": [1]})
 
 
 class Broken(FakeEngine):
@@ -117,7 +123,7 @@ def test_a_known_failure_is_asked_again() -> None:
     kept: list[Generation] = []
     again = session(engine, (replace(made, status="failed", output=None),), Memory(engine, keep=kept.append))
     (answer,) = run(again.complete("summary", **SUMMARY))
-    assert (answer.status, answer.output, engine.requests, kept) == ("ok", WORDS, 1, [answer])
+    assert (answer.status, answer.output, engine.requests, kept) == ("ok", cited(WORDS), 1, [answer])
 
 
 def test_equal_calls_in_flight_are_one_request() -> None:
@@ -155,7 +161,7 @@ def test_memory_forgets_the_oldest_answers(monkeypatch: pytest.MonkeyPatch) -> N
     memory = Memory(FakeEngine(answer=WORDS))
     one = session(memory.engine, memory=memory)
     for likes in (["a"], ["b"], ["c"], ["d"]):
-        run(one.complete("summary", **(SUMMARY | {"likes": likes})))
+        run(one.complete("summary", **(SUMMARY | {"facts": [Told("likes_tag", label) for label in likes]})))
     assert len(memory.shared) == 2
 
 
@@ -204,7 +210,7 @@ def test_too_long_drops_whole_oldest_events(room: int, kept: int | None) -> None
 
 
 OBJECT = Prompt(name="x", version=1, task="complete", output={"type": "object", "required": ["a"]}, body="")
-TEXT, SCORE = load_prompt("summary"), load_prompt("next")
+TEXT, SCORE = load_prompt("phrase_summary"), load_prompt("next")
 
 
 @pytest.mark.parametrize(
@@ -237,20 +243,21 @@ def test_judge(prompt: Prompt, reply: Reply, status: str) -> None:
         (RuntimeError("kernel"), "status: failed"),
         (Reply(error="kernel"), "status: failed"),
         (Reply(text="short", finish_reason="stop"), "status: invalid"),
-        (Reply(text="You like wine and “Alien” best.", finish_reason="stop"), "words: wine"),
-        (Reply(text="You like “Alien” most", finish_reason="length"), "unfinished: length"),
+        (Reply(text=cited("You like wine and “Alien” best."), finish_reason="stop"), "words: wine"),
+        (Reply(text=cited("You like “Alien” most"), finish_reason="length"), "unfinished: length"),
     ],
     ids=lambda each: str(each)[:40],
 )
 def test_one_users_trouble_stays_with_that_user(fault: Any, reason: str, tmp_path: Path) -> None:
     """Both programs run at once; the engine breaks on what mentions Alien, and answers the other user well."""
     engine = Broken(fault, word='"Alien"')
-    engine.answer = 'You like drama and "Heat" most.'
-    people = [user("well"), user("ill", facts=[fact("favourite", "Alien", "e1")])]
+    engine.answer = "You like drama titles most of all."
+    people = [user("well"), user("ill", facts=[fact("favourite", "Alien", "e1"), fact("disliked", "Tron", "e2")])]
     memory, settings = Memory(engine), night(tmp_path, {}, explanations=0)
     well, ill = run(*[personalize(each, Session(memory, each.about, ()), settings) for each in people])
     assert (well["summary"]["source"], well["summary"]["summary"], well["fallbacks"]) == ("llm", engine.answer, [])
-    assert ill["summary"]["summary"] == templates.summary(people[1])
+    prose = load_prose("en", "plain", settings.items.noun)
+    assert ill["summary"]["summary"] == prose.summary(of_summary(people[1]), people[1].n_events, "ill")
     assert (ill["summary"]["source"], ill["summary"]["generation_id"], ill["fallbacks"]) == ("template", None, [reason])
     assert ill["summary"]["checks"][0] == reason
     assert [len(each["rankings"]) for each in (well, ill)] == [3, 3]

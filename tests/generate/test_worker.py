@@ -109,6 +109,8 @@ def test_what_is_cited_is_there(weight: float, tmp_path: Path) -> None:
     for each, user in zip(results(profile), sorted(USERS, key=lambda user: user["user_id"]), strict=True):
         cited = {name for told in each["explanations"] for name in told["evidence"]}
         cited |= {name for taste in ("interests", "dislikes") for one in each["summary"][taste] for name in one["evidence"]}
+        texts = (each["summary"], *each["explanations"])
+        cited |= {name for told in texts for claim in told["claims"] for name in claim["evidence"]}
         assert sorted(cited) == sorted(told["event_id"] for told in each["evidence"])
         listed = [place["item_id"] for place in each["rankings"]]
         assert listed == [told["item_id"] for told in each["explanations"]]
@@ -137,7 +139,7 @@ def test_a_changed_context_is_redone_once(tmp_path: Path) -> None:
     assert [each["context_hash"][0] for each in results(profile) if each["user_id"] == "u002"].count("c") == 1
 
 
-@pytest.mark.parametrize(("kind", "asked"), [("users", 0), ("calls", 12)])
+@pytest.mark.parametrize(("kind", "asked"), [("users", 0), ("calls", 16)])
 def test_torn_and_foreign_files_are_no_results(kind: str, asked: int, tmp_path: Path) -> None:
     """A torn file of users costs nothing; of a torn file of calls (four of six users, or two) those are paid again."""
     profile, engine = night(tmp_path, {0: people(6)}), FakeEngine()
@@ -181,7 +183,7 @@ def test_a_write_that_fails_once_loses_no_answer(tmp_path: Path, monkeypatch: py
     with pytest.raises(StorageError, match="503"):
         work(profile, engine=engines[0])
     work(profile, engine=engines[1])
-    assert sum(engine.requests for engine in engines) == paid(profile).total() == 36
+    assert sum(engine.requests for engine in engines) == paid(profile).total() == 48
 
 
 def test_a_target_that_is_no_folder_is_told(tmp_path: Path) -> None:
