@@ -46,13 +46,13 @@ class Worker:
         shard: int,
         engine: Engine,
         progress: Progress,
-        program: Program | None = None,
+        program: Program = personalize,
         rows: str = "results",
         work: str | None = None,
     ) -> None:
         self.profile, self.night = manifest.fusion.applied(profile), profile.night
         self.past = manifest.past
-        self._personalize, self._phrased = program or personalize, program is None
+        self._personalize = program
         self._work = work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
@@ -123,14 +123,13 @@ class Worker:
 
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
         suspects = self.journal.suspects
-        if self._phrased:
-            known = known_phrasings(f"{self._work}/phrasings")
-            self._once = await foreseen(self.memory, known, self.profile.words)
-            if self._once.calls:
-                self._capacity()  # loads the model
-            self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)
-            if told := self.memory.book.describe():
-                self.progress(told)
+        known = known_phrasings(f"{self._work}/phrasings")
+        self._once = await foreseen(self.memory, known, self.profile.words)
+        if self._once.calls:
+            self._capacity()  # loads the model
+        self.memory.book = await written(Session(self.memory, PATTERNS, known), self.profile.words)
+        if told := self.memory.book.describe():
+            self.progress(told)
         async with asyncio.TaskGroup() as programs:
             async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)
