@@ -104,9 +104,10 @@ def main() -> None:
     work = profile.evaluation_work(str(arguments.run_date))
     validation, test = (read_part(work, shard, profile.night) for shard in range(len(PARTS)))
     model = local_digest(profile.model)
-    rows = summarized(profile, work, model)
+    rows: list[Row] = []
     if validation.trials and test.trials:
-        rows += figures(profile, validation, test, model, progress) + probed(work)
+        rows = figures(profile, validation, test, model, progress) + probed(work)
+    rows += summarized(profile, work, model)
     blank = dict.fromkeys(contract("evaluations").names) | {"run_id": run_id, "run_date": arguments.run_date, "split": SPLIT}
     before = [row for row in read_rows(profile, "evaluations") if row["run_id"] == run_id and row["split"] != SPLIT]
     found = before + [blank | row for row in rows]
