@@ -46,13 +46,13 @@ class Worker:
         shard: int,
         engine: Engine,
         progress: Progress,
-        program: Program = personalize,
+        program: Program | None = None,
         rows: str = "results",
         work: str | None = None,
     ) -> None:
         self.profile, self.night = manifest.fusion.applied(profile), profile.night
         self.past = manifest.past
-        self._personalize = program
+        self._personalize = program or personalize
         self._work = work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
