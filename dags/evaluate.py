@@ -1,6 +1,7 @@
 """What the lists are worth, weekly: held-out events, beside baselines, with intervals, into the table `evaluations`.
 
-Then what the model's scores add to them, and the weight that the nights after it give those scores: 0 unless they help.
+Then what the model's scores add to them, and the weight that the nights after it give those scores: 0 unless they help. And
+how much likelier a user's summary makes what they do next.
 
 **Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's logical date.
 """
@@ -35,12 +36,12 @@ def evaluate():
 
     @task(execution_timeout=timedelta(hours=12), pool="gpu", queue="gpu")
     def score(run):
-        """The model's scores of held-out users' candidates."""
+        """The model's scores of held-out users' candidates, and of what is held out by their summaries."""
         return launch("evaluate.scores", "llm", **about(run))
 
     @task(execution_timeout=timedelta(hours=1))
     def weigh(run):
-        """What the scores are worth, and the weight that nights give them."""
+        """What the scores and the summaries are worth, and the weight that nights give the scores."""
         return launch("evaluate.weigh", "spark", **about(run))
 
     run = open_run()

@@ -57,7 +57,8 @@ def test_a_shipped_prompt_loads(name):
 
 def test_the_shipped_prompts_are_those_of_nights_and_evaluations():
     phrased = {"fluency", "phrase_explanation", "phrase_summary"}
-    assert set(prompt_names()) == {"by_id", "by_title", "explanation", "next", "pick", "prior", "summary"} | phrased
+    judged = {"by_id", "by_title", "next", "next_by_summary", "pick", "prior"}
+    assert set(prompt_names()) == {"explanation", "summary"} | judged | phrased
 
 
 @pytest.mark.parametrize("name", ["explanation", "phrase_explanation", "phrase_summary", "summary"])

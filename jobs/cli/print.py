@@ -151,7 +151,8 @@ def _split(split: str, rows: list[dict[str, Any]]) -> None:
     methods = list(dict.fromkeys(method for method, metric in every if metric == METRICS[0]))
     cells = [[each, *[_figure(every.get((each, metric))) for metric in METRICS]] for each in methods]
     users = next((row["n_users"] for row in every.values() if row["metric"] == METRICS[0]), 0)
-    table(["method", *METRICS], cells, f"{split}, {users} users (95% intervals)")
+    if cells:
+        table(["method", *METRICS], cells, f"{split}, {users} users (95% intervals)")
     for row in rows:
         about = f"{row['metric']} {_figure(row, '+' if row['against'] else '')}"
         if row["segment"] == "all" and row["against"] and row["metric"] == METRICS[0]:
@@ -161,7 +162,8 @@ def _split(split: str, rows: list[dict[str, Any]]) -> None:
         elif row["metric"] == "new_items@10" and not row["against"]:
             line(f"{row['method']}: share of new items in lists of ten {_figure(row)}")
         elif "@" not in row["metric"]:
-            line(f"{row['method']}: {about}, n = {row['n_users']}")
+            less = f" - {row['against']}" if row["against"] else ""
+            line(f"{row['method']}{less}: {about}, n = {row['n_users']}")
 
 
 def _figure(row: dict[str, Any] | None, sign: str = "") -> str:

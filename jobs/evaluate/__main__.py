@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs import generations
 from jobs.arguments import run_parser
 from jobs.errors import InputError, run_main
 from jobs.evaluate.baselines import GRID, METHODS, Arrays
@@ -26,7 +27,7 @@ from jobs.evaluate.folds import arrays, ours, retrieved, table
 from jobs.evaluate.hidden import OURS, hide, judged
 from jobs.evaluate.metrics import by_user, compared, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
-from jobs.evaluate.trials import PARTS, write_trials
+from jobs.evaluate.trials import PARTS, write_summarized, write_trials
 from jobs.prepare.content import NEW
 from jobs.prepare.histories import describe, select_users
 from jobs.prepare.sources import read_sources, readable
@@ -62,7 +63,7 @@ class Evaluation:
     """One date's evaluation: splits, methods, figures."""
 
     def __init__(self, spark: SparkSession, profile: Profile, run_date: str, started_at: datetime, progress: Progress) -> None:
-        self.profile, self.run_date, self.progress = profile, run_date, progress
+        self.spark, self.profile, self.run_date, self.progress = spark, profile, run_date, progress
         self.events, self.items = self._sample(spark, started_at)
         names = table(self.events.select("item_id").distinct().orderBy("item_id"))["item_id"]
         self.catalogue = pd.Index(names)
@@ -81,7 +82,7 @@ class Evaluation:
         return found
 
     def trials(self) -> int:
-        """Write the users that the model scores, of the split leave_one_out; how many there are.
+        """Write the users that the model is asked about, of the split leave_one_out; of how many it scores candidates.
 
         That split has the most users whose held-out item is a candidate; that it flatters retrieval makes a weight smaller.
         """
@@ -93,6 +94,9 @@ class Evaluation:
         for part, fold in folds.items():
             with retrieved(fold, self.items, self.profile.night, self.run_date) as (histories, best):
                 written += write_trials(part, fold.targets, histories, best, n_users, work)
+                if part == "test":
+                    phrased = generations.phrasings(self.spark, self.profile)
+                    write_summarized(fold, histories, self.items, n_users, work, phrased)
             self.progress(f"{written} users for the model to score, up to those of {part}")
         return written
 

@@ -2,27 +2,31 @@
 
     python -m jobs.evaluate.scores --profile FILE --run-date 2016-10-17 --run-id ID
 
-By the night's own worker and scoring, with both ways of scoring, and with what the model may know by heart. Started again it
-goes on where it was. The last line it prints is JSON: users and calls.
+By the night's own worker and scoring, with both ways of scoring, and with what the model may know by heart. Then the night's
+summaries are written, and what is held out is scored by them (`usefulness`). Started again it goes on where it was. The last
+line it prints is JSON: users and calls.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from jobs.arguments import run_parser
 from jobs.errors import run_main
+from jobs.evaluate.usefulness import FOLDER, OWN, PRIOR, read_targets, titles_asked
 from jobs.generate.context import Candidate, Context
 from jobs.generate.engine import Engine
 from jobs.generate.engines import make_engine
 from jobs.generate.scoring import label_runs, likelihood
 from jobs.generate.session import USABLE, Session
-from jobs.generate.worker import Worker
+from jobs.generate.words import summarize
+from jobs.generate.worker import Program, Worker
 from jobs.manifest import Manifest
-from jobs.profile import Profile, load_profile
+from jobs.profile import Night, Profile, Words, load_profile
 from jobs.progress import Progress
 from jobs.storage import folders
 from jobs.weights import model_digest
@@ -39,20 +43,37 @@ def main() -> None:
 
 
 def score(profile: Profile, run_date: date, run_id: str, engine: Engine, progress: Progress) -> dict[str, int]:
-    """Score every trial that the first stage has written; users and calls, those of earlier attempts not counted."""
+    """Ask about everyone that the first stage has written; users and calls, those of earlier attempts not counted."""
     work = profile.evaluation_work(str(run_date))
-    shards = [int(name.removeprefix("shard=")) for name in folders(f"{work}/contexts") if name.startswith("shard=")]
-    manifest = Manifest(
+    nothing = Words(summary="template", explanation="template")  # to be phrased
+    summaries = nothing.model_copy(update={"summary": profile.words.summary})
+    asked: list[tuple[str, Words, Program]] = [
+        (work, nothing, trial),
+        (f"{work}/{FOLDER}", summaries, useful(titles_asked(read_targets(work)))),
+    ]
+    told = {"users": 0, "calls": 0}
+    for folder, words, program in asked:
+        free = profile.model_copy(update={"night": unlimited(profile.night), "words": words})
+        shards = [int(name.removeprefix("shard=")) for name in folders(f"{folder}/contexts") if name.startswith("shard=")]
+        about = manifest(run_id, run_date, shards)
+        for shard in shards:
+            worker = Worker(free, about, shard, engine, progress, program=program, rows="scores", work=folder)
+            worker.run()
+            told["users"] += worker.counts["users"]
+            told["calls"] += worker.counts["new"]
+    return told
+
+
+def manifest(run_id: str, run_date: date, shards: list[int]) -> Manifest:
+    """What a worker must know of an evaluation: there is no release before it and nothing is fused."""
+    return Manifest(
         run_id=run_id, run_date=run_date, users=0, users_changed=0, shards=shards, counts={}, release_before=None, seconds={}
     )  # fmt: skip
-    free = profile.model_copy(update={"night": profile.night.model_copy(update={"budget": type(profile.night.budget)()})})
-    told = {"users": 0, "calls": 0}
-    for shard in shards:
-        worker = Worker(free, manifest, shard, engine, progress, program=trial, rows="scores", work=work)
-        worker.run()
-        told["users"] += worker.counts["users"]
-        told["calls"] += worker.counts["new"]
-    return told
+
+
+def unlimited(night: Night) -> Night:
+    """The night without its budget, which is not an evaluation's."""
+    return night.model_copy(update={"budget": type(night.budget)()})
 
 
 async def trial(user: Context, ask: Session, profile: Profile) -> Row:
@@ -93,6 +114,30 @@ async def probe(ask: Session, one: Candidate, other: Candidate) -> list[Row]:
         for name, own, others in found
         if own is not None and others is not None
     ]
+
+
+def useful(asked: Mapping[str, Mapping[str, str]]) -> Program:
+    """A program that writes a user's summary and scores titles by it, those that `asked` has of the user by item, and the first
+    of them, the user's own, by no summary as well: rows of the contract `scores`."""
+
+    async def program(user: Context, ask: Session, profile: Profile) -> Row:
+        words = await summarize(user, ask, profile)
+        titles = asked[user.user_id]
+        own = next(iter(titles))
+        answers = await asyncio.gather(
+            ask.score("prior", titles[own], about=("item", own)),
+            *[ask.score("next_by_summary", title, summary=words.text) for title in titles.values()],
+        )
+        named = zip([(PRIOR, own), *[(OWN, name) for name in titles]], answers, strict=True)
+        scores = [
+            {"scorer": scorer, "turn": 0, "place": place, "item_id": name, "nats": float(answer.output or 0)}
+            for place, ((scorer, name), answer) in enumerate(named)
+            if answer.status in USABLE
+        ]
+        about = {"user_id": user.user_id, "context_hash": user.context_hash}
+        return about | {"scores": scores, "probes": [], "calls_answered": ask.answered}
+
+    return program
 
 
 if __name__ == "__main__":

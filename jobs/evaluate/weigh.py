@@ -5,7 +5,8 @@
 Lists are fused by the night's own code. For each way of scoring, the weight is the one of `WEIGHTS` with the best mean
 ndcg@10 on validation users; it is 0 unless it is better than 0 at 95%. To choose and to judge on the same users would
 flatter it: the gain is that of cross-fitting, each tenth of the users with the weight that is best on the others. What then
-stands in `evaluations` is measured on test users. The last line it prints is JSON: the figures and the weights.
+stands in `evaluations` is measured on test users. So is what summaries are worth (`usefulness`). The last line it prints is
+JSON: the figures and the weights.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from jobs.errors import run_main
 from jobs.evaluate.figure import draw
 from jobs.evaluate.metrics import by_user, compared, intervals
 from jobs.evaluate.trials import PARTS
+from jobs.evaluate.usefulness import FOLDER, read_targets
+from jobs.evaluate.usefulness import figures as useful
 from jobs.fusion import PROMPTS, WEIGHT, conditions
 from jobs.generate.chunks import is_chunk
 from jobs.generate.context import Context
@@ -33,6 +36,7 @@ from jobs.generate.ranking import ordered
 from jobs.home import home
 from jobs.profile import Night, Profile, load_profile
 from jobs.progress import Progress
+from jobs.prompts import prompt_digest
 from jobs.storage import filesystem, parquet, put_rows, read_rows, remove
 from jobs.weights import local_digest
 
@@ -99,9 +103,11 @@ def main() -> None:
     profile, run_id, progress = load_profile(arguments.profile), arguments.run_id, Progress("evaluate")
     work = profile.evaluation_work(str(arguments.run_date))
     validation, test = (read_part(work, shard, profile.night) for shard in range(len(PARTS)))
+    model = local_digest(profile.model)
     rows: list[Row] = []
     if validation.trials and test.trials:
-        rows = figures(profile, validation, test, local_digest(profile.model), progress) + probed(work)
+        rows = figures(profile, validation, test, model, progress) + probed(work)
+    rows += summarized(profile, work, model)
     blank = dict.fromkeys(contract("evaluations").names) | {"run_id": run_id, "run_date": arguments.run_date, "split": SPLIT}
     before = [row for row in read_rows(profile, "evaluations") if row["run_id"] == run_id and row["split"] != SPLIT]
     found = before + [blank | row for row in rows]
@@ -196,6 +202,13 @@ def probed(work: str) -> list[Row]:
             for each in row["probes"]:
                 told.setdefault(each["probe"], {})[each["item_id"]] = each["nats"]
     return [summary("model", probe, [float(nats > 0) for nats in found.values()]) for probe, found in sorted(told.items())]
+
+
+def summarized(profile: Profile, work: str, model: str | None) -> list[Row]:
+    """What summaries are worth, and with which model, prompts and way of writing them that was measured."""
+    prompts = {name: prompt_digest(name) for name in ("next_by_summary", "prior")}
+    settings = {"words": profile.words.summary, "model": model or profile.model.identity, "prompts": prompts}
+    return useful(read_targets(work), results(f"{work}/{FOLDER}", 0), settings)
 
 
 def summary(method: str, metric: str, values: list[float]) -> Row:

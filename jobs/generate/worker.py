@@ -52,7 +52,7 @@ class Worker:
     ) -> None:
         self.profile, self.night = manifest.fusion.applied(profile), profile.night
         self.past = manifest.past
-        self._personalize, self._phrased = program or personalize, program is None
+        self._personalize = program or personalize
         self._work = work = work or profile.work(str(manifest.run_date))
         self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self._book = f"{work}/generate/{shard}.phrasings.json"
@@ -124,12 +124,11 @@ class Worker:
 
     async def _everyone(self, done: set[tuple[str, str]]) -> None:
         suspects = self.journal.suspects
-        if self._phrased:
-            self.memory.book, self._once = await of_the_night(self.memory, self._work, self.profile, self._capacity)
-            if told := self.memory.book.describe():
-                self.progress(told)
-                with storage(self._book):
-                    write_json(self._book, self.memory.book.rows())
+        self.memory.book, self._once = await of_the_night(self.memory, self._work, self.profile, self._capacity)
+        if told := self.memory.book.describe():
+            self.progress(told)
+            with storage(self._book):
+                write_json(self._book, self.memory.book.rows())
         async with asyncio.TaskGroup() as programs:
             async for place in self._places(done, suspects):
                 user, room = place.user, max(1, place.load.room)

@@ -208,3 +208,20 @@ def test_phrasings_come_as_the_file_that_is_read_again(profile, nocturne, tmp_pa
     file.write_text(printed)
     found = [(each.text, each.use, each.why) for each in verdicts(str(file))]
     assert found == [(good["text"], True, ""), (bad["text"], False, "fluency: -2 nats")]
+
+
+def test_an_evaluation_says_what_summaries_are_worth(monkeypatch) -> None:
+    about = {"split": "model", "segment": "all", "method": "summary", "n_users": 60}
+    rows = [
+        about | {"metric": "nats", "against": None, "value": -14.5, "low": -16.0, "high": -13.0},
+        about | {"metric": "nats", "against": "stranger", "value": -0.25, "low": -0.5, "high": 0.125},
+        about | {"metric": "beats_stranger", "against": None, "value": 0.5, "low": 0.375, "high": 0.625},
+    ]
+    screen = io.StringIO()
+    monkeypatch.setattr(out, "console", Console(file=screen, width=100))
+    out.evaluation(rows)
+    assert screen.getvalue().splitlines() == [
+        "summary: nats -14.500 (-16.000 to -13.000), n = 60",
+        "summary - stranger: nats -0.250 (-0.500 to +0.125), n = 60",
+        "summary: beats_stranger 0.500 (0.375 to 0.625), n = 60",
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from jobs.evaluate import __main__ as module
 from jobs.evaluate import weigh
 from jobs.evaluate.__main__ import BY_SCORE, OURS, Evaluation
 from jobs.evaluate.baselines import METHODS, Arrays
+from jobs.evaluate.usefulness import FOLDER, read_targets, titles_asked
 from jobs.fusion import WEIGHT, decide
 from jobs.profile import Night
 from jobs.progress import Progress
@@ -140,6 +142,20 @@ def said(one, run_date, knows):
         pq.write_table(pa.Table.from_pylist(rows, schema=contract("scores").arrow()), folder / "users-x.parquet")
 
 
+def summarized(one, run_date):
+    """What a worker would have written of summaries: by one's own a title is likelier by 2 nats than by another's."""
+    work = f"{one.evaluation_work(run_date)}/{FOLDER}"
+    rows = []
+    for user, titles in titles_asked(read_targets(one.evaluation_work(run_date))).items():
+        own = next(iter(titles))
+        scores = [("prior", own, -9.0), *[("summary", item, -5.0 if item == own else -7.0) for item in titles]]
+        named = [{"scorer": scorer, "turn": 0, "place": 0, "item_id": item, "nats": nats} for scorer, item, nats in scores]
+        rows.append({"user_id": user, "context_hash": "", "scores": named, "probes": [], "calls_answered": 0})
+    folder = Path(f"{work}/results/shard=0")
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=contract("scores").arrow()), folder / "users-x.parquet")
+
+
 def is_next(last: str, item: str) -> float:
     return 0.0 if SHELF.index(item) == (SHELF.index(last) + 1) % len(SHELF) else -5.0
 
@@ -164,6 +180,7 @@ def test_a_model_that_helps_gets_a_weight_and_one_that_does_not_gets_none(spark,
     module.main()
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["trials"] > 20
     said(one, "2024-06-01", is_next)
+    summarized(one, "2024-06-01")
     monkeypatch.setattr(sys, "argv", ["weigh", *about])
     weigh.main()
     weights = json.loads(capsys.readouterr().out.splitlines()[-1])["weights"]
@@ -172,12 +189,36 @@ def test_a_model_that_helps_gets_a_weight_and_one_that_does_not_gets_none(spark,
     assert {row["split"] for row in rows} == {"leave_one_out", "temporal", "model"}
     gain = value(rows, split="model", method="ours+likelihood", metric="ndcg@10", against="ours")
     assert gain["low"] > 0
+    useful = value(rows, split="model", method="summary", metric="nats", against="stranger")
+    assert (useful["value"], useful["low"], useful["high"], useful["n_users"]) == (2.0, 2.0, 2.0, 60)
+    keys = [tuple(row[name] for name in contract("evaluations").keys) for row in rows]
+    assert len(set(keys)) == len(keys)
     found = decide(
         one, date(2024, 6, 1), json.loads(value(rows, split="model", metric=WEIGHT, method="ours+labels")["settings"])["model"]
     )
     assert (found.scorer, found.weight) == ("likelihood", weights["ours+likelihood"])
     assert "ndcg@10" in (tmp_path / "home" / "docs" / one.name / "evaluation-2024-06-01-x.svg").read_text()
     assert not list((tmp_path / "warehouse" / "_evaluation").glob("*")), "nobody's history stays behind"
+
+
+def test_a_summary_is_of_what_was_before_the_held_out_event(spark, tmp_path):
+    lines = log(20, 6)
+    one = made(tmp_path, lines, scored_users=15)
+    Evaluation(spark, one, "2024-06-01", START + timedelta(days=400), Progress("test")).trials()
+    work = one.evaluation_work("2024-06-01")
+    targets = {each.user_id: each for each in read_targets(work)}
+    contexts = {row["user_id"]: row for row in parquet(f"{work}/{FOLDER}/contexts/shard=0").to_table().to_pylist()}
+    last = {line.split(",")[0]: line.split(",")[1] for line in lines[1:]}
+    counts = Counter(line.split(",")[1] for line in lines[1:])
+    counts.subtract(last.values())
+    assert len(targets) == 15 and targets.keys() == contexts.keys()
+    for user, each in targets.items():
+        assert (each.item_id, each.title, each.n_events) == (last[user], f"Item {last[user]}", counts[last[user]])
+        facts = contexts[user]["facts"]
+        assert facts and each.item_id not in each.had == {event["item_id"] for event in contexts[user]["history"]}
+        assert {fact["kind"] for fact in facts} >= {"recent"}
+        assert each.title not in {fact["label"] for fact in facts}
+        assert contexts[user]["candidates"] == []
 
 
 def test_without_users_to_score_there_is_nothing_of_the_model(spark, tmp_path):

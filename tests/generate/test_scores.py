@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.evaluate.scores import score
+from jobs.evaluate.usefulness import FOLDER, figures, read_targets
 from jobs.generate.engine import Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.profile import Profile
 from jobs.progress import Progress
+from jobs.prompts import Message, Sampling
 from tests.data.inputs import profile
-from tests.generate.rows import CONTEXTS, RUN_DATE, candidate, row
+from tests.generate.rows import CONTEXTS, RUN_DATE, candidate, fact, row
+from tests.generate.test_phrasebook import Writer
 
 FILMS = [candidate(1, "Ronin") | {"year": 1998}, candidate(2, "Fargo") | {"year": 1996}, candidate(3, "Speed")]
 
@@ -94,3 +98,87 @@ def test_the_budget_of_a_night_is_not_the_evaluations(tmp_path: Path) -> None:
 
 def test_nothing_to_score(tmp_path: Path) -> None:
     assert scored(profile(tmp_path), FakeEngine()) == {"users": 0, "calls": 0}
+
+
+def summarized(folder: Path, words: str = "template") -> Profile:
+    """Users who like drama and a kind of their own, and whose next title has both words."""
+    one = profile(folder, night={"chunk_users": 1}, words={"summary": words})
+    work = Path(f"{one.evaluation_work(RUN_DATE)}/{FOLDER}")
+    kinds = {f"u{n}": kind for n, kind in enumerate(("Western", "Horror", "Crime"))}
+    facts = {user: [fact("likes_tag", kind, "e1"), fact("likes_tag", "Drama", "e1")] for user, kind in kinds.items()}
+    rows = [row(user, facts=[*facts[user], fact("favourite", "Heat", "e1")], candidates=[]) for user in kinds]
+    targets = [
+        {"user_id": user, "item_id": kind, "title": f"{kind} Drama", "n_events": n, "had": ["had1"]}
+        for n, (user, kind) in enumerate(kinds.items())
+    ]
+    for name, table in (("contexts/shard=0", pa.Table.from_pylist(rows, CONTEXTS)), ("targets", pa.Table.from_pylist(targets))):
+        (work / name).mkdir(parents=True)
+        pq.write_table(table, work / name / "part-0.parquet")
+    return one
+
+
+def worth(one: Profile) -> dict[tuple[str, str, str | None], float]:
+    """Figures by method, metric and what they are against."""
+    work = one.evaluation_work(RUN_DATE)
+    files = [str(file) for file in Path(f"{work}/{FOLDER}/results/shard=0").glob("users-*")]
+    said = ds.dataset(files, format="parquet").to_table().to_pylist()
+    rows = figures(read_targets(work), said, {})
+    assert {row["n_users"] for row in rows} == {3}
+    return {(row["method"], row["metric"], row["against"]): row["value"] for row in rows}
+
+
+class Reader(Writer):
+    """Finds a title likelier by a nat for each word of it in what it is shown; `read` has what that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: dict[tuple[int, ...], str] = {}
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        return super().encode_text(" ".join(re.findall(r"\w+", text.lower())))
+
+    def encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        tokens = super().encode(messages)
+        self.read[tokens] = next(each.content for each in reversed(messages) if each.role == "user")
+        return tokens
+
+    async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
+        personal = re.match("Likes: (.+), (.+)\n", self.read[prompt]) if "Begin" not in self.read[prompt] else None
+        text = f"This person is fond of {' and '.join(personal.groups()).lower()}, “Heat” above all." if personal else None
+        return Reply(text=text, finish_reason="stop") if text else await super().complete(prompt, sampling, schema)
+
+    async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
+        if "What comes next?" not in self.read[prompt]:  # a phrasing is judged
+            return await super().score(prompt, continuation)
+        self.requests += 1
+        return Reply(nats=len({*prompt} & {*continuation}) - 9.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [("template", "“Heat”"), ("phrasebook", "most of all, and “Heat” in particular"), ("personal", "is fond of")],
+)
+def test_a_summary_that_is_read_is_worth_what_it_tells_of_its_user(words: str, part: str, tmp_path: Path) -> None:
+    one, engine = summarized(tmp_path, words), Reader()
+    assert scored(one, engine)["users"] == 3
+    assert worth(one) == pytest.approx({
+        ("summary", "nats", None): -7.0, ("stranger", "nats", None): -8.0, ("none", "nats", None): -9.0,
+        ("summary", "nats", "stranger"): 1.0, ("summary", "nats", "none"): 2.0, ("summary", "beats_stranger", None): 1.0,
+    })  # fmt: skip
+    assert any("About this person" in text and part in text for text in engine.read.values())
+    again = Reader()
+    assert (scored(one, again), again.requests) == ({"users": 0, "calls": 0}, 0)
+
+
+class Deaf(Writer):
+    async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
+        return Reply(nats=-float(len(continuation)))
+
+
+def test_a_summary_that_is_not_read_is_worth_nothing(tmp_path: Path) -> None:
+    one = summarized(tmp_path)
+    scored(one, Deaf())
+    found = worth(one)
+    differences = {key: value for key, value in found.items() if key[2]}
+    assert set(differences.values()) == {0.0}
+    assert found["summary", "beats_stranger", None] == 0.5

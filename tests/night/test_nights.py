@@ -185,6 +185,6 @@ def test_an_evaluation(sample: Path) -> None:
     (run_id,) = {row["run_id"] for row in rows}
     picture = home() / "docs" / profile.name / f"evaluation-{run_id}.svg"
     assert "ours+likelihood" in picture.read_text()
-    for word in ("leave_one_out, ", "ours+likelihood", "order_agreement", "knows_id"):
+    for word in ("leave_one_out, ", "ours+likelihood", "order_agreement", "knows_id", "summary - stranger: nats"):
         assert word in done.stdout
     assert not list(Path(profile.evaluation_work("2016-10-17")).glob("*"))
