@@ -213,7 +213,7 @@ def test_a_worker_that_lost_its_shard_commits_no_more(tmp_path: Path) -> None:
     assert len(set(folder(profile).glob("users-*.parquet")) - before) <= 1, "but for one that was just being renamed"
 
 
-@pytest.mark.parametrize("changed", ["profile profile", "prompts/summary.md", "model"])
+@pytest.mark.parametrize("changed", ["profile profile", "prompts/summary.md", "prompts/templates/en.yaml", "model"])
 def test_what_changed_in_mid_run_is_refused(changed: str, tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(2)})
     made = made_with(profile, "none@", Fusion())
