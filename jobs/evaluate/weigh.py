@@ -24,13 +24,14 @@ from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import run_main
 from jobs.evaluate.figure import draw
-from jobs.evaluate.metrics import by_user, compared, intervals
+from jobs.evaluate.metrics import by_user, compared
 from jobs.evaluate.trials import PARTS
 from jobs.fusion import PROMPTS, WEIGHT, conditions
 from jobs.generate.chunks import is_chunk
 from jobs.generate.context import Context
 from jobs.generate.ranking import ordered
 from jobs.home import home
+from jobs.intervals import intervals
 from jobs.profile import Night, Profile, load_profile
 from jobs.progress import Progress
 from jobs.storage import filesystem, parquet, put_rows, read_rows, remove
