@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from jobs.contracts import contract
 from jobs.errors import GateError
+from jobs.home import home
 from jobs.profile import Gates
 from jobs.publish.grounding import Text, cut, day_of_week, read
-from jobs.publish.quality import User, figures, judge_words
+from jobs.publish.quality import User, figures, judge_words, sample
 from jobs.releases import releases
 from jobs.storage import read_rows
-from tests.publish.nights import NIGHT, claim, made, prepared
+from tests.publish.nights import NIGHT, claim, made, prepared, tables
 
 Row = dict[str, Any]
 
@@ -245,6 +247,8 @@ def test_a_night_has_figures(profile, run) -> None:
     assert {(row["run_id"], row["run_date"], row["split"]) for row in rows.values()} == {("run-1", NIGHT, "words")}
     assert [rows["all", "grounding", "all"][name] for name in ("value", "low", "high", "n_users")] == [1, 1, 1, 2]
     assert rows["explanations", "claims_resolved", "llm"]["value"] == 1
+    page = (home() / "docs" / profile.name / "run-1" / "judged.html").read_text()
+    assert "<tr><td>grounding<td>1.000 (1.000 to 1.000)<td>1.000 (1.000 to 1.000)</tr>" in page
 
 
 def test_an_event_with_another_title_blocks_the_night(profile, run) -> None:
@@ -261,14 +265,14 @@ def test_an_event_with_another_title_blocks_the_night(profile, run) -> None:
 
 
 def test_the_sample_is_as_large_as_asked_and_the_same_for_every_run(spark) -> None:
-    few = profile.gates.model_copy(update={"audited_users": 2})
-    profile.__dict__["gates"] = few
-    users = [made(name) for name in "abcd"]
-    for run_id, rows in (("run-1", users), ("run-2", users[::-1])):
-        run(prepared(profile, NIGHT, rows, run_id))
-    values = [
-        {name: row[name] for name in ("metric", "method", "segment", "value", "n_users")}
-        for row in read_rows(profile, "evaluations")
-    ]
-    assert {row["n_users"] for row in values} == {2}
-    assert all(values.count(row) == 2 for row in values)
+    names = [f"u{k}" for k in range(9)]
+    everyone = sampled(spark, names, 20)
+    assert sorted(everyone) == names
+    assert sampled(spark, names[::-1], 3) == everyone[:3]
+    assert sampled(spark, names[::2], 3) == [name for name in everyone if name in names[::2]][:3]
+
+
+def sampled(spark, names: list[str], n_users: int) -> list[str]:
+    rows = tables([made(name) for name in names], NIGHT)
+    frames = {name: spark.createDataFrame(each, contract(name).spark().toNullable()) for name, each in rows.items()}
+    return [user.summary["user_id"] for user in sample(frames, n_users)]
