@@ -7,7 +7,8 @@ It is judged from the published tables alone, apart from the checks that a text 
 - the text shows it: as it is told (`told`), or in another spelling that the checks know (`Evidence.spellings`: `comedies`)
 
 A sentence is grounded where every claim that it shows resolves, and every string in quotation marks and every number of two
-digits or more in it is a claim's; the number of the user's events may stand in their summary.
+digits or more in it is a claim's; the number of the user's events may stand in their summary. A claim that no sentence shows
+counts against the last: something else may be told in its place (another tag: it is in no quotes).
 """
 
 from __future__ import annotations
@@ -97,8 +98,10 @@ def read(text: Text) -> Reading:
     for sentence in cut(masked):
         told = [place for _ in range(sentence.count(NAME)) for place in next(names)]
         sentences.append([reason for place in told if (reason := wrong[place])] + unclaimed(sentence, text.n_events))
-    unseen = [f"{_about(claim)}: not in the text" for claim in text.claims]
-    claims = [wrong[place] or (None if place in seen else unseen[place]) for place in range(len(wrong))]
+    unseen = {place: f"{_about(claim)}: not in the text" for place, claim in enumerate(text.claims) if place not in seen}
+    claims = [unseen.get(place, why) for place, why in enumerate(wrong)]
+    if sentences:
+        sentences[-1] += unseen.values()
     named = frozenset(text.claims[place]["claim"] for place in seen)
     return Reading(sentences, claims, named, plain, masked)
 

@@ -56,7 +56,7 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
         "context_hash": sha(f"context {user} {words}"),
         "summary": {
             "summary": words,
-            "claims": [claim("likes_tag", "quiet", event)],
+            "claims": [claim("likes_tag", "quiet", event)] if "quiet" in words else [],
             "interests": [{"label": "quiet", "weight": 0.5, "evidence": [event]}],
             "dislikes": [],
             "n_events": 3,

@@ -42,7 +42,7 @@ def broken() -> list[dict[str, Any]]:
     rows["enum"]["summary"]["source"] = "oracle"
     rows["range"]["rankings"][1]["retrieval_rank"] = 0
     for k in range(4):
-        rows[f"short{k}"]["summary"]["summary"] = "Hm."
+        rows[f"short{k}"]["summary"] |= {"summary": "Hm.", "claims": []}
     rows["pattern"]["context_hash"] = "not a hash"
     rows["twice"]["rankings"] = [ranked(1, "i1"), ranked(1, "i2")]
     rows["again"]["rankings"] = [ranked(1, "i1"), ranked(2, "i1")]

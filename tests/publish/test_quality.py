@@ -106,10 +106,11 @@ def test_does_not_resolve(case: str) -> None:
     assert (found.wrong, found.grounded) == ([why], 0)
 
 
-def test_a_claim_that_is_not_shown_does_not_resolve_and_is_no_sentences_fault() -> None:
-    found = read(text("Enjoys “The Matrix”.", claim("event", "Matrix, The", "e1"), claim("likes_tag", "Drama", "e1")))
-    assert (found.claims, found.grounded) == ([None, "likes_tag Drama: not in the text"], 1)
-    assert found.named == {"Matrix, The"}
+def test_a_claim_that_is_not_shown_does_not_resolve_and_counts_against_the_last_sentence() -> None:
+    claims = [claim("event", "Matrix, The", "e1"), claim("likes_tag", "Drama", "e1")]
+    found = read(text("Enjoys “The Matrix”. Avoids war.", *claims))
+    why = "likes_tag Drama: not in the text"
+    assert (found.claims, found.sentences, found.named) == ([None, why], [[], [why]], {"Matrix, The"})
 
 
 def test_a_claim_is_of_every_sentence_that_shows_it_and_of_no_other() -> None:
