@@ -39,12 +39,12 @@ TITLES = ("favourite", "disliked", "recent", "event", "recommended")
 TAGS = ("likes_tag", "dislikes_tag", "more_lately", "less_lately", "shared_tag", "new_tag")
 CREATORS = ("likes_creator", "dislikes_creator", "shared_creator")
 RHYTHMS = {
-    "daily": ("every day", "each day"),
-    "weekly": ("every week", "each week"),
+    "daily": ("every day", "each day", "most days"),
+    "weekly": ("every week", "each week", "most weeks", "week after week"),
     "in bursts": ("bursts",),
-    "at once": ("one go", "a single day", "one day"),
+    "at once": ("in one go", "within one day"),
     "weekends": ("weekend",),
-    "weekdays": ("weekday",),
+    "weekdays": ("weekday", "during the week"),
 }  # other words of a sentence about it
 
 
@@ -111,9 +111,14 @@ def spellings(claim: Row, known: Mapping[str, str]) -> set[str]:
     label = in_place(claim["claim"])
     forms = {told(label), fold(shortened(fronted(label))), fold(shortened(label))}
     forms |= {form for form, name in known.items() if name == fold(label)}
-    plurals = {f"{form}s" for form in forms} | {f"{form[:-1]}ies" for form in forms if form.endswith("y")}
-    more = plurals if claim["kind"] in TAGS else RHYTHMS.get(label, ()) if claim["kind"] == "rhythm" else ()
-    return {form for form in forms.union(more) if form}
+    match claim["kind"]:
+        case "rhythm":
+            forms.update(RHYTHMS.get(label, ()))
+        case "era":
+            forms.add(label[2:])  # 90s
+        case kind if kind in TAGS:
+            forms |= {f"{form}s" for form in forms} | {f"{form[:-1]}ies" for form in forms if form.endswith("y")}
+    return {form for form in forms if form}
 
 
 def told(label: str) -> str:

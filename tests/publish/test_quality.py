@@ -52,6 +52,7 @@ TRUE = {
     "more_lately": ("Lately more drama.", claim("more_lately", "Drama", "e1", "e2")),
     "less_lately": ("Lately less drama.", claim("less_lately", "Drama", "e1", "e2")),
     "era": ("Much of it is from the 1980s.", claim("era", "1980s", "e2")),
+    "era, in short": ("Much of it is from the 80s.", claim("era", "1980s", "e2")),
     "rhythm": ("Comes daily.", claim("rhythm", "daily", "e1", "e2", "e3")),
     "rhythm, told otherwise": ("Comes at the weekend.", claim("rhythm", "weekends", "e1")),
     "weekdays": ("Comes on weekdays.", claim("rhythm", "weekdays", "e2")),
