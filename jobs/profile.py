@@ -263,6 +263,8 @@ class Gates(Table):
     max_rejected_share: Share = 0.5
     max_template_share: Share = 1.0
     max_failed_share: Share = 0.5  # of new calls, without a usable answer
+    min_grounding: Share = 0.995  # of sentences, all of whose claims and names resolve to what is published ...
+    audited_users: Count = 500  # ... in a sample of so many users, the same every night
 
 
 class Content(Table):

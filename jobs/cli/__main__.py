@@ -209,7 +209,8 @@ def _show_run(row: dict[str, Any]) -> None:
 
     verdicts = [each for each in read_rows(profile(), "validations") if each["run_id"] == row["run_id"]]
     rejected = rejected_reasons(profile(), row["release_id"]) if row["release_id"] else {}
-    out.run(row, verdicts, rejected)
+    figures = [each for each in read_rows(profile(), "evaluations") if each["run_id"] == row["run_id"]]
+    out.run(row, verdicts, rejected, figures)
 
 
 def main() -> None:

@@ -46,7 +46,8 @@ def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, A
     lock = _alone(profile, "evaluation")
     before = {row["run_id"] for row in read_rows(profile, "evaluations")}
     code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, lock)
-    return code, [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before], log
+    found = [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before and row["split"] != "words"]
+    return code, found, log  # a night beside it measures its words
 
 
 def _log(profile: Profile, what: str, night: date, began: datetime) -> Path:

@@ -96,8 +96,8 @@ def findings(found: list[Finding]) -> None:
     table(["", "what", "seen", "how to mend it"], rows)
 
 
-def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str, int]) -> None:
-    """What happened in a run."""
+def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str, int], figures: list[dict[str, Any]]) -> None:
+    """What happened in a run; `figures` are those of its words."""
     passed = sum(bool(each["passed"]) for each in verdicts)
     reasons = ", ".join(f"{n} {reason}" for reason, n in rejected.items())
     seconds = dict(row["stage_seconds"] or {})
@@ -115,6 +115,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "fallbacks": f"{row['template_share']:.1%} of the texts asked of the model are templates"
         if row["template_share"] is not None
         else None,
+        "words": _words(figures),
         "lists": row.get("fusion"),
         "gates": f"{passed} of {len(verdicts)} rules hold" if verdicts else None,
         "release": row["release_id"],
@@ -122,6 +123,20 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "why": Text("\n").join(map(plain, row["message"].splitlines())) if row["message"] else None,
     }
     table(["", "what happened"], [[name, value] for name, value in facts.items() if value is not None])
+
+
+def _words(figures: list[dict[str, Any]]) -> str | None:
+    """What the words of a sample of users are worth."""
+    named = {(row["segment"], row["metric"], row["against"]): row for row in figures if row["method"] in ("all", "cited")}
+    grounding, sentences = (named.get(("all", metric, None)) for metric in ("grounding", "sentences"))
+    if not grounding or not sentences:
+        return None
+    told = [f"{grounding['value']:.2%} of {sentences['value'] * sentences['n_users']:,.0f} sentences grounded"]
+    told += [f"{row['value']:.1%} templates" for row in [named.get(("all", "template_share", None))] if row]
+    told += [f"distinctness {row['value']:.2f}" for row in [named.get(("summaries", "distinctness", None))] if row]
+    faithful = named.get(("explanations", "faithfulness", "random"))
+    told += [f"faithfulness {_figure(faithful, '+')}"] if faithful else []
+    return ", ".join(told)
 
 
 def plan(told: dict[str, Any]) -> None:

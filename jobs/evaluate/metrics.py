@@ -3,7 +3,7 @@
 With the held-out item at place r of a list (from 1): ndcg@k = 1 / log2(r + 1), recall@k = 1, mrr@k = 1 / r where r <= k, else 0
 (Järvelin and Kekäläinen, TOIS 2002, with a single relevant item). coverage@k is the share of the catalogue that is in any
 list, gini@k that of the counts of items in lists (0 all alike, 1 one item only), novelty@k the mean of -log2(share of users
-who had the item). Intervals are percentiles of a bootstrap over users: 2.5% and 97.5%.
+who had the item).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from jobs.intervals import intervals
+
 KS = (10, 20)
-RESAMPLES = 2000
 
 
 def places(lists: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -46,18 +47,6 @@ def of_lists(lists: np.ndarray, n_learned: np.ndarray, n_users: int) -> dict[str
         found[f"gini@{k}"] = float(((2 * ranks - len(counts) - 1) * counts).sum() / (len(counts) * max(1, counts.sum())))
         found[f"novelty@{k}"] = float(-np.log2(np.maximum(n_learned[shown], 1) / n_users).mean()) if len(shown) else 0.0
     return found
-
-
-def intervals(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, low and high of each column of `values` (users, columns), all columns over the same resampled users.
-
-    A column that is a difference of two methods so becomes a paired test: they differ at 95% where 0 lies outside.
-    """
-    n = len(values)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    means = draws @ values / n
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return values.mean(axis=0), low, high
 
 
 def compared(

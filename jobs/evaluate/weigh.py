@@ -25,7 +25,7 @@ from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import run_main
 from jobs.evaluate.figure import draw
-from jobs.evaluate.metrics import by_user, compared, intervals
+from jobs.evaluate.metrics import by_user, compared
 from jobs.evaluate.trials import PARTS
 from jobs.evaluate.usefulness import FOLDER, read_targets
 from jobs.evaluate.usefulness import figures as useful
@@ -34,6 +34,7 @@ from jobs.generate.chunks import is_chunk
 from jobs.generate.context import Context
 from jobs.generate.ranking import ordered
 from jobs.home import home
+from jobs.intervals import intervals
 from jobs.profile import Night, Profile, load_profile
 from jobs.progress import Progress
 from jobs.prompts import prompt_digest

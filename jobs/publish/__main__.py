@@ -27,8 +27,9 @@ from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
-from jobs.publish.gates import judge_across, judge_figures, template_share
+from jobs.publish.gates import Verdict, judge_across, judge_figures, template_share
 from jobs.publish.page import write_page
+from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
 from jobs.runs import find_run, put_run, recorded
@@ -119,15 +120,26 @@ class Night:
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
         limits = self.profile.gates
         across = judge_across(tables, self.manifest, limits) + judge_figures(self.columns, limits)
-        verdicts += [each.row(self.manifest) for each in across]
+        words, found = self.audit(tables)
+        verdicts += [each.row(self.manifest) for each in across + words]
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
-        page = write_page(Path(docs), self.manifest, verdicts)
+        page = write_page(Path(docs), self.manifest, verdicts, found)
         self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
         if failed:
             message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
             self.record("blocked", message=message)
             raise GateError(message)
+
+    def audit(self, tables: dict[str, DataFrame]) -> tuple[list[Verdict], list[dict[str, Any]]]:
+        """Verdicts and figures of the words, on a sample of users; the figures stand in `evaluations` even if they block."""
+        limits, about = self.profile.gates, {"run_id": self.manifest.run_id, "run_date": self.manifest.run_date}
+        users = sample(tables, limits.audited_users)
+        verdicts, found = judge_words(users, limits), [about | row for row in figures(users)]
+        if found:
+            put_rows(self.profile, "evaluations", found, key="run_id")
+        self.progress(f"words of {len(users)} users audited")
+        return verdicts, found
 
     def release(self, tables: dict[str, DataFrame]) -> tuple[Release, str]:
         """Write what is new and make it public; the same content again is the same release."""

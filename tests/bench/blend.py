@@ -24,8 +24,9 @@ from pyspark.sql import functions as F
 from jobs.evaluate.__main__ import Evaluation
 from jobs.evaluate.folds import ours, retrieved, table
 from jobs.evaluate.hidden import OF, hide
-from jobs.evaluate.metrics import by_user, intervals, places
+from jobs.evaluate.metrics import by_user, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
+from jobs.intervals import intervals
 from jobs.prepare.blend import BLEND, Blend
 from jobs.profile import Night, load_profile
 from jobs.progress import Progress

@@ -144,7 +144,7 @@ def test_a_page_of_a_user_has_words_list_and_evidence(profile, nocturne) -> None
         "Likes quiet films of every age.",
         "quiet (0.50)",
         "1. Film i1",
-        "i2 because of a night",
+        "“Film i2” because of “A Night at Sea”.",
         "A Night at Sea (2024-04-01)",
     ):
         assert text in out
@@ -168,6 +168,24 @@ def test_status_is_that_of_the_last_run(profile, nocturne, status: str) -> None:
     assert text in out
     assert "run-1, night of 2024-05-01" in out
     assert ("to go on, run 2024-05-01 again" in out) == (status != "published")
+
+
+def test_status_tells_what_the_words_are_worth(profile, nocturne) -> None:
+    put_run(profile, "run-1", NIGHT, STARTED, "blocked")
+    figures = [
+        ("all", "grounding", "all", None, 0.5),
+        ("all", "sentences", "all", None, 620.0),
+        ("all", "template_share", "all", None, 0.031),
+        ("summaries", "distinctness", "all", None, 0.81),
+        ("explanations", "faithfulness", "cited", "random", 0.42),
+    ]
+    names = ("segment", "metric", "method", "against", "value")
+    about = {"run_id": "run-1", "run_date": NIGHT, "split": "words", "n_users": 2}
+    rows = [about | dict(zip(names, each, strict=True)) for each in figures]
+    spread = [row | {"low": row["value"] - 0.02, "high": row["value"] + 0.02} for row in rows]
+    put_rows(profile, "evaluations", spread)
+    said = "50.00% of 1,240 sentences grounded, 3.1% templates, distinctness 0.81, faithfulness +0.420 (+0.400 to +0.440)"
+    assert said in nocturne("status")[1]
 
 
 LINES = [

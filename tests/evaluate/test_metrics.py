@@ -1,12 +1,11 @@
-"""Metrics by hand, beside a library's, and the bootstrap beside scipy's."""
+"""Metrics by hand, and beside a library's."""
 
 import numpy as np
 import pytest
 from implicit.evaluation import ranking_metrics_at_k
 from scipy.sparse import csr_matrix
-from scipy.stats import bootstrap
 
-from jobs.evaluate.metrics import by_user, intervals, of_lists, places
+from jobs.evaluate.metrics import by_user, of_lists, places
 
 LISTS = np.array([[4, 2, 0], [1, 3, -1], [0, 1, 2]])
 TARGET = np.array([2, 4, 0])
@@ -57,19 +56,3 @@ def test_of_all_lists():
 def test_one_item_for_all_is_the_least_equal():
     found = of_lists(np.zeros((5, 3), int) + np.array([[0, -1, -1]]), np.ones(10), 5)
     assert (found["coverage@10"], found["gini@10"]) == (0.1, pytest.approx(0.9))
-
-
-def test_intervals_are_those_of_scipy():
-    values = np.random.default_rng(1).random((300, 2))
-    mean, low, high = intervals(values)
-    told = [bootstrap((each,), np.mean, method="percentile", n_resamples=4000, rng=0).confidence_interval for each in values.T]
-    assert mean == pytest.approx(values.mean(axis=0))
-    assert low == pytest.approx([each.low for each in told], abs=3e-3)
-    assert high == pytest.approx([each.high for each in told], abs=3e-3)
-
-
-def test_a_difference_is_paired():
-    """Two methods that differ by the same for every user differ surely, however much users differ."""
-    users = np.random.default_rng(2).random(50) * 100
-    _, low, high = intervals(np.stack([users + 0.1 - users, users], axis=1))
-    assert (low[0], high[0]) == pytest.approx((0.1, 0.1)) and high[1] - low[1] > 1

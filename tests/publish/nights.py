@@ -56,6 +56,7 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
         "context_hash": sha(f"context {user} {words}"),
         "summary": {
             "summary": words,
+            "claims": [claim("likes_tag", "quiet", event)] if "quiet" in words else [],
             "interests": [{"label": "quiet", "weight": 0.5, "evidence": [event]}],
             "dislikes": [],
             "n_events": 3,
@@ -64,7 +65,13 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
         },
         "rankings": [ranked(place, item) for place, item in enumerate(items, 1)],
         "explanations": [
-            {"item_id": item, "explanation": f"{item} because of a night at sea.", "evidence": [event], **writer}
+            {
+                "item_id": item,
+                "explanation": f"“Film {item}” because of “A Night at Sea”.",
+                "claims": [claim("event", "A Night at Sea", event), claim("recommended", f"Film {item}")],
+                "evidence": [event],
+                **writer,
+            }
             for item in items
         ],
         "evidence": [
@@ -72,9 +79,13 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
                 "event_id": event,
                 "item_id": "i9",
                 "title": "A Night at Sea",
+                "tags": ["quiet"],
+                "creators": [],
+                "year": 1999,
                 "time": datetime(2024, 4, 1, 20, 15, 0, 123456, UTC),
                 "value": 4.5,
                 "type": None,
+                "liked": True,
             }
         ],
         "calls": [call(f"summary of {user}: {words}", user)],
@@ -85,11 +96,16 @@ def made(user: str, words: str = "Likes quiet films of every age.", items: Itera
     }  # fmt: skip
 
 
+def claim(kind: str, label: str, *evidence: str) -> Row:
+    return {"kind": kind, "claim": label, "evidence": list(evidence)}
+
+
 def ranked(place: int, item: str) -> Row:
     return {
         "rank": place,
         "item_id": item,
         "title": f"Film {item}",
+        "tags": ["quiet"],
         "score": 1 / place,
         "retrieval_rank": place,
         "retrieval_score": 1 / place,

@@ -42,7 +42,7 @@ def broken() -> list[dict[str, Any]]:
     rows["enum"]["summary"]["source"] = "oracle"
     rows["range"]["rankings"][1]["retrieval_rank"] = 0
     for k in range(4):
-        rows[f"short{k}"]["summary"]["summary"] = "Hm."
+        rows[f"short{k}"]["summary"] |= {"summary": "Hm.", "claims": []}
     rows["pattern"]["context_hash"] = "not a hash"
     rows["twice"]["rankings"] = [ranked(1, "i1"), ranked(1, "i2")]
     rows["again"]["rankings"] = [ranked(1, "i1"), ranked(2, "i1")]
@@ -94,6 +94,15 @@ RULES = {
     "explanations.every_ranked_item": ("1 rows", {"user_id=mute, item_id=i2"}),
     "explanations.only_ranked_items": ("1 rows", {"user_id=extra, item_id=i2"}),
     "evidence.every_cited_event": ("1 rows", {"user_id=uncited, event_id=uncited-e1"}),
+    "user_summaries.grounding": ("94.44% of 18", {"user_id=uncited: likes_tag quiet: event uncited-e1 is not in evidence"}),
+    "explanations.grounding": (
+        "87.50% of 32",
+        {
+            "user_id=null, item_id=i1: recommended Film i1: the item has another title",
+            "user_id=extra, item_id=i2: recommended Film i2: no item",
+            *(f"user_id=uncited, item_id={k}: event A Night at Sea: event uncited-e1 is not in evidence" for k in ("i1", "i2")),
+        },
+    ),
     "rejected.counts_in_are_counts_out": ("3 rows", set()),
     "rejected.share": ("13.79%", set()),
     "explanations.template_share": ("2.00%", set()),

@@ -7,7 +7,9 @@ from itertools import pairwise
 
 from jobs.generate.checks.evidence import Evidence, folded
 from jobs.generate.checks.reading import END, NAME, Token, mark, sentences, unknown
+from jobs.generate.checks.vocabulary import words_of
 
+COMING = words_of("first back close next up from in most mostly on")  # behind "come": none of it compares
 QUOTED = re.compile(r'"([^"]*)"')
 ALONE = re.compile(rf"{NAME.pattern}[,.!?]?\s*$")
 
@@ -54,6 +56,6 @@ def sweeping(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
             and after.kind in ("tag", "noun")
         ):
             return f"sweeping: {before.text} {token.text}"
-        if token.base == "come" and after.text not in ("first", "back", "close", "next", "up", "from"):
+        if token.base == "come" and after.text not in COMING:
             return f"sweeping: {token.text} {after.text}"
     return None

@@ -116,7 +116,8 @@ def _titles(name: str) -> set[str]:
     ]
     found = {name, whole, *map(fronted, (whole, *alternatives)), *filter(_long, parts)}
     bare = {form.split(" ", 1)[1] for form in found if form.split(" ")[0] in ARTICLES and " " in form}
-    return {form for form in found | bare if form == name or (len(form) > 1 and not _is_common(form))}
+    spoken = {name, whole, fronted(whole)}
+    return {form for form in found | bare if form in spoken or (len(form) > 1 and not _is_common(form))}
 
 
 def fronted(title: str) -> str:
