@@ -1,7 +1,8 @@
 """MovieLens as an event log and a catalogue: sample_data.py PICKLE FOLDER (spark runtime).
 
 `events.csv` has user_id, item_id, rating (.5 to 5) and timestamp (seconds since 1970); `items.csv` has item_id, title,
-year and genres separated by `|`. Items without title or year stay as they are: the pipeline must cope with them.
+year and genres separated by `|`, none where MovieLens says that none are listed. Items without title or year stay as they are:
+the pipeline must cope with them.
 """
 
 import sys
@@ -22,6 +23,7 @@ def export(pickle: Path, folder: Path) -> None:
         raise SystemExit(f"{pickle}: {found[0]} ratings of {found[1]} users; expected {RATINGS} of {USERS}")
     ratings[list(EVENTS)].rename(columns=EVENTS).to_csv(folder / "events.csv", index=False)
     items = ratings[list(ITEMS)].rename(columns=ITEMS).drop_duplicates("item_id").sort_values("item_id")
+    items["genres"] = items["genres"].replace("(no genres listed)", "")
     items.astype({"year": "Int64"}).to_csv(folder / "items.csv", index=False)
 
 

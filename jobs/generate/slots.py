@@ -40,6 +40,7 @@ FRAMES = {
     "of whom or what": r"^(?:fond of|drawn to) (?!\{)",
     "titles do nothing": r"\bthey (?!share|have|are|love|like|enjoy|do not|avoid|stay|count)",
     "a person, not a favourite": r"\bfavourites? (?:of|among)\b|^(?:one|a) (?:person|reader) (?:is|of)\b|^here\b|^favourites\b",
+    "liked, not loved": r"\b(?:loved|adored)\b",
     "a taste is not enjoyed": r"\b(?:enjoy|prefer|love|like)s? an? (?:love|taste|preference|liking)\b",
 }
 MAY_REPEAT = words_of("and the a in to of for with is are it has have your their its too not but as")

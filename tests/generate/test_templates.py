@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from jobs import prose as files
 from jobs.contracts import contract
 from jobs.errors import PromptError
+from jobs.generate.checks import Evidence, objections
 from jobs.generate.checks.form import inert
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.templates import MOST, Prose, load_prose, shortened
@@ -62,12 +64,14 @@ def only(language: str = "en", tone: str = "plain") -> Prose:
         (told(recent=["Tron"], disliked=["Tron"]), 2,
          "So far 2 events, the latest “Tron”; no clear favourite yet. Did not enjoy “Tron”."),
         (told(recent=["Heat"]), 1, "So far there is one event, “Heat”; no clear favourite yet."),
-        (told(favourite=["Heat"], more_lately=["Comedy"]), 9, "Counts “Heat” among the favourites. Lately more comedy films."),
-        (told(favourite=["Heat"], less_lately=["Comedy"]), 9, "Counts “Heat” among the favourites. Lately fewer comedy films."),
+        (told(favourite=["Heat"], more_lately=["Comedy"]), 9,
+         "Counts “Heat” among the favourites. Lately they choose more comedy films."),
+        (told(favourite=["Heat"], less_lately=["Comedy"]), 9,
+         "Counts “Heat” among the favourites. Lately they choose fewer comedy films."),
         (told(favourite=["Heat"], era=["1990s"]), 9,
          "Counts “Heat” among the favourites. Many of their films are from the 1990s."),
         (told(favourite=["Heat"], rhythm=["in bursts"]), 9,
-         "Counts “Heat” among the favourites. They come in bursts, for several films in a day."),
+         "Counts “Heat” among the favourites. They come in bursts."),
     ],
 )  # fmt: skip
 def test_summary(facts: list[Told], n_events: int, expected: str) -> None:
@@ -85,7 +89,7 @@ def test_summary(facts: list[Told], n_events: int, expected: str) -> None:
         (told(event=["Heat"], recommended=["Ronin"], shared_creator=["Ann Lee"]),
          "Because of “Heat” in your history, you may like “Ronin”. It is by Ann Lee too."),
         (told(event=["Heat"], recommended=["Ronin"], new_tag=["War"]),
-         "Because of “Heat” in your history, you may like “Ronin”. It also has war, which is new for you."),
+         "Because of “Heat” in your history, you may like “Ronin”. It adds war, which is new for you."),
         (told(recommended=["Ronin"]), "“Ronin” is what many people choose at the moment."),
     ],
 )  # fmt: skip
@@ -349,3 +353,46 @@ def test_facts_of_a_user_are_told() -> None:
     person = user()
     text = load_prose("en", "plain", "film").summary(of_summary(person), person.n_events, person.user_id)
     assert all(name in text.lower() for name in ("drama films", "“heat”", "“tron”"))
+
+
+ASIDES = [
+    *[(kind, label) for kind, label in (("likes_creator", "Ann Lee"), ("more_lately", "War"), ("less_lately", "War"))],
+    ("era", "1990s"),
+    *[("rhythm", label) for label in ("daily", "weekly", "in bursts", "at once", "weekends", "weekdays")],
+]
+HEAT, RONIN = ("Drama", "Crime"), ("Drama", "War")
+TASTE = Evidence(
+    liked=("Comedy", "Heat"), needed=(("Comedy", "Heat"),), tags=("Comedy", "War"), noun="film",
+    makers=("Ann Lee",), eras=("1990s",),
+)  # fmt: skip
+REASON = Evidence(
+    liked=("Heat",), others=("Ronin", "Heat"), needed=(("Ronin",), ("Heat",)), new="Ronin", tags=("Drama", "Crime", "War"),
+    common=("Drama",), traits={"Ronin": RONIN, "Heat": HEAT}, creators={"Ronin": ("Ann Lee",), "Heat": ("Ann Lee",)},
+    unseen=("War",), noun="film",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tone", ["plain", "warm"])
+@pytest.mark.parametrize(("kind", "label"), ASIDES)
+def test_what_is_told_behind_a_phrasing_of_a_taste_passes_the_checks(tone: str, kind: str, label: str) -> None:
+    known = {"more_lately": {"more": (label,)}, "less_lately": {"less": (label,)}, "rhythm": {"rhythms": (label,)}}
+    evidence = replace(TASTE, **known.get(kind, {}))
+    for aside in variants(tone, kind, label):
+        text = f"Likes comedy films most of all, and “Heat” in particular. {aside}"
+        assert objections(text, "stop", evidence) == [], text
+
+
+@pytest.mark.parametrize("tone", ["plain", "warm"])
+@pytest.mark.parametrize(("kind", "label"), [("shared_creator", "Ann Lee"), ("new_tag", "War")])
+def test_what_is_told_behind_a_reason_passes_the_checks(tone: str, kind: str, label: str) -> None:
+    for aside in variants(tone, kind, label):
+        text = f"You liked “Heat”, and “Ronin” is worth a look, since it has drama too. {aside}"
+        assert objections(text, "stop", REASON) == [], text
+
+
+def variants(tone: str, kind: str, label: str) -> list[str]:
+    """Every way of saying a last sentence."""
+    prose, name = load_prose("en", tone, "film"), f"rhythm {label}" if kind == "rhythm" else kind
+    told = [Told("likes_tag", "Comedy"), Told(kind, label)]
+    each = [replace(prose, sentences={**prose.sentences, name: (text,)}) for text in prose.sentences[name]]
+    return [aside for one in each for aside in one.asides(told, "u")]

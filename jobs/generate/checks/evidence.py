@@ -16,6 +16,7 @@ WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 ARTICLES = ("the", "a", "an", "le", "la", "les", "el", "los", "las", "il", "lo", "der", "die", "das", "un", "une")
 MOVED = re.compile(rf"^(.*), ({'|'.join(ARTICLES)}|l')$", re.I)  # "Matrix, The"
 SHORT_ERA = re.compile(r"19[2-9]0s")  # 90s
+BRACKETED = re.compile(r"^([^()]+) \(([^()]+)\)$")
 SPOKEN = {"sci-fi": "science fiction", "science fiction": "sci-fi", "romance": "romantic", "comedy": "comedic"}
 
 
@@ -121,7 +122,9 @@ def _titles(name: str) -> set[str]:
 
 
 def fronted(title: str) -> str:
-    """A title as it is spoken: `Matrix, The` is `The Matrix`."""
+    """A title as it is spoken: `Matrix, The` is `The Matrix`, `Postman, The (Postino, Il)` is `The Postman (Il Postino)`."""
+    if bracketed := BRACKETED.match(title):
+        return f"{fronted(bracketed.group(1))} ({fronted(bracketed.group(2))})"
     before, colon, after = title.partition(": ")
     moved = MOVED.match(title) or (MOVED.match(before) if colon else None)
     if not moved:
