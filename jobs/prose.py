@@ -38,6 +38,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "event_shared_tag": ("titles", "item", "tags"),
     "shared_creator": ("creator",),
     "new_tag": ("tag",),
+    "popular": ("item",),
     "recommended": ("item",),
 }
 Sentences = Mapping[str, Sequence[str]]  # variants by the names of SENTENCES

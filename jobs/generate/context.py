@@ -78,6 +78,11 @@ class Candidate:
         return tuple(dict.fromkeys(each.event_id for each in self.contributions if each.event_id))
 
     @property
+    def is_popular(self) -> bool:
+        """Whether it is one of what everyone is offered."""
+        return any(each.source == "popularity" for each in self.contributions)
+
+    @property
     def by_content(self) -> bool:
         """Whether it is a new item that content brought."""
         return any(each.source == "content" for each in self.contributions)

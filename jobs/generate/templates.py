@@ -41,9 +41,9 @@ class Prose:
         """One to three sentences that tell the facts `of_summary` of somebody with `n_events`; `key` chooses among variants."""
         return self._fitting(lambda prose: prose._summary(told, n_events, key))
 
-    def explanation(self, told: Sequence[Told], key: str) -> str:
-        """A sentence or two that tell the facts `of_explanation`."""
-        return self._fitting(lambda prose: prose._explanation(told, key))
+    def explanation(self, told: Sequence[Told], key: str, popular: bool = False) -> str:
+        """A sentence or two that tell the facts `of_explanation`, of an item that may be there because it is popular."""
+        return self._fitting(lambda prose: prose._explanation(told, key, popular))
 
     def asides(self, told: Sequence[Told], key: str) -> list[str]:
         """The last sentence: about a creator, an era, what is new or how often, if there is such a fact."""
@@ -88,10 +88,11 @@ class Prose:
             parts.append(self._say("dislikes" if dislikes else "disliked", key, dislikes=dislikes, titles=disliked))
         return " ".join([*parts, *self.asides(told, key)])
 
-    def _explanation(self, told: Sequence[Told], key: str) -> str:
+    def _explanation(self, told: Sequence[Told], key: str, popular: bool) -> str:
         titles, item = self.quoted(labels(told, "event")), self.quoted(labels(told, "recommended"))
         tags = self.tags(labels(told, "shared_tag"))
-        kind = "recommended" if not titles else "event_shared_tag" if tags else "event"
+        alone = "popular" if popular else "recommended"
+        kind = alone if not titles else "event_shared_tag" if tags else "event"
         return " ".join([self._say(kind, key, titles=titles, item=item, tags=tags), *self.asides(told, key)])
 
     def _say(self, kind: str, key: str, **names: str) -> str:

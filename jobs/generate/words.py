@@ -52,7 +52,7 @@ async def summarize(user: Context, ask: Session, profile: Profile) -> Words:
 async def explain(user: Context, ask: Session, item: Candidate, profile: Profile, way: str) -> Words:
     """Why `item` is in the user's list, in the `way` given; a template where there is nothing to tell."""
     told, prose, key = of_explanation(user, item), _prose(profile), user.user_id + item.item_id
-    template = Words(prose.explanation(told, key), "template", told)
+    template = Words(prose.explanation(told, key, item.is_popular), "template", told)
     because = labels(told, "event")
     if way == "template" or not because:
         return template

@@ -90,11 +90,15 @@ def test_summary(facts: list[Told], n_events: int, expected: str) -> None:
          "Because of “Heat” in your history, you may like “Ronin”. It is by Ann Lee too."),
         (told(event=["Heat"], recommended=["Ronin"], new_tag=["War"]),
          "Because of “Heat” in your history, you may like “Ronin”. It adds war, which is new for you."),
-        (told(recommended=["Ronin"]), "“Ronin” is what many people choose at the moment."),
+        (told(recommended=["Ronin"]), "“Ronin” may be worth a look."),
     ],
 )  # fmt: skip
 def test_explanation(facts: list[Told], expected: str) -> None:
     assert only().explanation(facts, "u1") == expected
+
+
+def test_only_what_is_popular_is_told_to_be() -> None:
+    assert only().explanation(told(recommended=["Ronin"]), "u1", True) == "“Ronin” is what many people choose at the moment."
 
 
 @pytest.mark.parametrize(
