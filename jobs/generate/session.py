@@ -161,8 +161,8 @@ class Session:
 
     async def _repair(self, request: Request, reply: Reply) -> tuple[Reply, str]:
         """Show the model its answer and what is wrong with it, once; the tokens of both answers count."""
-        reason = REPAIR.format(reason=objection(request.prompt, reply))
-        messages = (*request.messages, Message("assistant", reply.text or "-"), Message("user", reason))
+        reason = encodable(REPAIR.format(reason=objection(request.prompt, reply))) or ""
+        messages = (*request.messages, Message("assistant", encodable(reply.text) or "-"), Message("user", reason))
         again = replace(request, messages=messages, tokens=self._engine.encode(messages))
         purse, most = self._memory.purse, len(again.tokens) + again.room
         if most > self._engine.max_model_len:

@@ -63,6 +63,7 @@ def row(user_id: str = "u1", **changes: Any) -> dict[str, Any]:
         "common": [{"of": "tag", "label": "Drama", "lift": 1.5}],
         "unseen": [],
         "known": [],
+        "told": None,
     } | changes
 
 

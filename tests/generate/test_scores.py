@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
 from pathlib import Path
@@ -143,9 +144,11 @@ class Reader(Writer):
         return tokens
 
     async def complete(self, prompt: tuple[int, ...], sampling: Sampling, schema: dict[str, Any]) -> Reply:
-        personal = re.match("Likes: (.+), (.+)\n", self.read[prompt]) if "Begin" not in self.read[prompt] else None
-        text = f"This person is fond of {' and '.join(personal.groups()).lower()}, “Heat” above all." if personal else None
-        return Reply(text=text, finish_reason="stop") if text else await super().complete(prompt, sampling, schema)
+        likes = re.findall("likes (.+) titles", self.read[prompt])
+        if not likes:
+            return await super().complete(prompt, sampling, schema)
+        told = {"text": f"This person is fond of {' and '.join(likes).lower()}, “Heat” above all.", "facts": [1, 2, 3]}
+        return Reply(text=json.dumps(told), finish_reason="stop")
 
     async def score(self, prompt: tuple[int, ...], continuation: tuple[int, ...]) -> Reply:
         if "What comes next?" not in self.read[prompt]:  # a phrasing is judged

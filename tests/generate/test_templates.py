@@ -143,7 +143,7 @@ def texts(voice: tuple[str, str], names: list[str], keys: range = SEVERAL) -> It
         for key in map(str, keys):
             yield (
                 (LIMITS[0], prose.summary(facts, 1 + int(key) % 2, key)) if is_summary
-                else (LIMITS[1], prose.explanation(facts, key))
+                else (LIMITS[1], prose.explanation(facts, key, int(key) % 2 > 0))
             )  # fmt: skip
 
 
@@ -292,7 +292,7 @@ ERA = "      - Many of their {nouns} are from the {year}s.\n      - They often c
         ("are from the {year}s", "are from the {{year}}s", "needed is {year} once"),
         ("are from the {year}s", "are from the {year}s {", "needed is {year} once"),
         ("are from the {year}s", "are from the {year}s, {year}", "needed is {year} once"),
-        ("They come almost every day", "They come on {days}", "tones.plain.rhythm daily: 'They come on {days}.': there may be"),
+        ("They come most days", "They come on {days}", "tones.plain.rhythm daily: 'They come on {days}.': there may be"),
         ("  warm:", "  warm:\n    hello: [Hi]", "tones.warm.hello: unknown sentence"),
         ("  plain:", "  dry:", "tones.plain.likes: missing"),
         ("tones:", "tones: [", "while parsing"),

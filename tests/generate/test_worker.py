@@ -231,7 +231,7 @@ class Unhurried(FakeEngine):
         return await super().complete(*arguments)
 
 
-@pytest.mark.parametrize(("tokens", "slots", "most"), [(1, 64, 1), (2000, 64, 4), (100_000, 64, 12), (100_000, 3, 3)])
+@pytest.mark.parametrize(("tokens", "slots", "most"), [(1, 64, 1), (5000, 64, 4), (100_000, 64, 12), (100_000, 3, 3)])
 def test_users_in_flight_are_bounded_by_the_cache(tokens: int, slots: int, most: int, tmp_path: Path, monkeypatch: Any) -> None:
     profile, seen, now = night(tmp_path, {0: people(12)}), [], 0
     real = worker_module.personalize

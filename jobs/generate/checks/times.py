@@ -37,7 +37,7 @@ RHYTHMS = _phrases({
     "weekdays": "on weekdays, during weekdays, during the week, than weekdays",
 })  # fmt: skip
 BOUND = words_of("""
-    late longer before days day week weeks weekend weekends weekday weekdays burst bursts every each once during
+    late longer days day week weeks weekend weekends weekday weekdays burst bursts every each once during
 """)  # stand in such a phrase only
 OF_RHYTHM = BOUND | words_of("daily weekly in active")  # in any phrase of them
 MORE, LESS = words_of("more increasingly"), words_of("less fewer rarely seldom away longer")
