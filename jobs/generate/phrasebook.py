@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -96,8 +96,10 @@ class Phrasebook:
     unanswered: frozenset[Pattern] = frozenset()
 
     def pick(self, pattern: Pattern, key: str) -> Phrasing | None:
-        """One that is used, the same for the same key; None where there is none."""
-        good = [each for each in self.phrasings.get(pattern, ()) if not each.objections]
+        """One that is used, the same for the same key; None where there is none. What may be told of any history may be told of
+        titles that were liked."""
+        found = [*self.phrasings.get(pattern, ()), *self.phrasings.get(replace(pattern, liked=False), ())]
+        good = list({each.text: each for each in found if not each.objections}.values())
         return good[hashlib.sha256(key.encode()).digest()[0] % len(good)] if good else None
 
     def rows(self) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ OPENINGS = {
     "summary": ("This person", "Likes", "Enjoys", "Loves", "Has", "They", "They enjoy", "They have"),
 }
 PAIR, BELOW = 2.0, 1.0
-JUDGING, TOKENS_JUDGED = 2.3, 40  # calls that judge a phrasing and their tokens: 202 for 88 by the demo's model
+JUDGING, TOKENS_JUDGED = 1.8, 40  # calls that judge a phrasing and their tokens: 199 for 112 by the demo's model
 PATTERNS: Subject = ("pattern", "all")  # what a session of phrasings is about
 SWAPS = {"is": "are", "are": "is", "has": "have", "have": "has", "share": "shares", "shares": "share", "who love": "who loves"}
 SWAPS |= {"loves": "love", "their": "its", "it has": "they have"}

@@ -33,6 +33,12 @@ class Told:
     label: str
     evidence: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The label as a text says it: `The Matrix`, and tags in small letters."""
+        label = fronted(in_place(self.label))
+        return label.lower() if self.kind.endswith(("_tag", "_lately")) else label
+
     def row(self) -> dict[str, Any]:
         """An entry of `claims`."""
         return {"kind": self.kind, "claim": self.label, "evidence": list(self.evidence)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.generate import grounds
@@ -108,7 +108,8 @@ async def _personal(prompt: str, ask: Session, template: Words, evidence: Eviden
     words = _judged(first, facts, evidence)
     if words.checks and first.status in USABLE:
         again = await ask.complete(prompt, refused=(first.output or "", words.checks), facts=facts, **shown)
-        words = _judged(again, facts, evidence)
+        second = _judged(again, facts, evidence)
+        words = replace(second, checks=[*words.checks, *second.checks]) if second.checks else second
     return Words(template.text, "template", facts, checks=words.checks) if words.checks else words
 
 
