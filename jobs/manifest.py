@@ -18,7 +18,7 @@ from jobs.prose import language_digest
 from jobs.storage import read_json, write_json
 
 FILE = "manifest.json"
-PREPARE = 5  # version of its facts and candidates: raised when the same log and blend give others
+PREPARE = 6  # version of its facts and candidates: raised when the same log and blend give others
 DECODE_COST = 6.0  # work of a written token, in computed prompt tokens: 1577 and 248 a second, the demo's model on two cores
 
 

@@ -156,6 +156,11 @@ class Context:
         """The history by event id."""
         return {event.event_id: event for event in self.history}
 
+    @cached_property
+    def opinionated(self) -> bool:
+        """Whether anything tells what they like from what they merely chose."""
+        return any(event.value is not None or not event.positive for event in self.history)
+
     def support(self, item: Candidate) -> list[str]:
         """Ids of the events behind a candidate that a text may name: the strongest, none disliked."""
         return [name for name in item.events if not self.events[name].negative][:SUPPORT]

@@ -39,6 +39,7 @@ def of_explanation(user: Context, item: Candidate, named: Sequence[Event], noun:
     behind = {tag for event in named for tag in event.tags}
     made = {in_place(creator) for creators in (item.creators, *[event.creators for event in named]) for creator in creators}
     not_liked = {event.title for event in user.history if event.negative} | {each.title for each in named if not each.positive}
+    not_liked |= set() if user.opinionated else {each.title for each in named}
     return Evidence(
         liked=tuple(in_place(event.title) for event in named if event.title not in not_liked),
         others=(in_place(item.title), *had),

@@ -83,7 +83,8 @@ class Prose:
         opening = "_".join(kind for kind, names in (("likes", likes), ("favourite", titles)) if names)
         parts = [self._say(opening, key, likes=likes, titles=titles)] if opening else []
         if newest:
-            parts.append(self._say("recent" if n_events > 1 else "recent_one", key, n=str(n_events), title=newest))
+            kind = "latest" if likes else "recent" if n_events > 1 else "recent_one"
+            parts.append(self._say(kind, key, n=str(n_events), titles=newest))
         if dislikes or disliked:
             parts.append(self._say("dislikes" if dislikes else "disliked", key, dislikes=dislikes, titles=disliked))
         return " ".join([*parts, *self.asides(told, key)])

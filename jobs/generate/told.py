@@ -20,7 +20,7 @@ from jobs.prompts import in_place
 
 LIKES = {"likes_tag": 3, "likes_creator": 2}  # how many a summary tells of the first of these kinds of which there are any
 DISLIKES = {"dislikes_tag": 2, "dislikes_creator": 1, "disliked": 1}  # likewise
-FAVOURITES = {"favourite": 2}
+TITLES = {"favourite": 2, "recent": 2}  # likewise
 ASIDES = ("more_lately", "less_lately", "likes_creator", "era", "rhythm")  # the first of which another is left is told as well
 NAMED, SHARED_TAGS = 2, 2  # in an explanation: titles of the history, tags in common
 
@@ -45,9 +45,10 @@ class Told:
 
 
 def of_summary(user: Context) -> list[Told]:
-    """The user's strongest facts; the newest event where nothing is liked."""
+    """The user's strongest facts; the latest events where no favourite stands out."""
     newest = user.history[-1]
-    liked = _first(user, LIKES) + _first(user, FAVOURITES) or [Told("recent", newest.title, (newest.event_id,))]
+    titles = _first(user, TITLES) or [Told("recent", newest.title, (newest.event_id,))]
+    liked = _first(user, LIKES) + titles
     kinds = {each.kind for each in liked}
     before = [each.kind for each in user.told or ()]
     asides = [fact for kind in ASIDES if kind not in kinds for fact in _facts(user, kind)]

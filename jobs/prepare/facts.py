@@ -8,7 +8,8 @@ Kinds, strongest first within each, at most so many as `PER_KIND`:
   with it in the part that has more of it; by surprise. The newest third is what is later than the last event before it, at
   least 5 events, and the middle one of these is at least 7 days later than the middle one of those before
 - era: a decade with at least 5 events and 1.25 times everyone's share, surely; by surprise
-- favourite, disliked: liked items from the highest value, disliked ones from the lowest; then most often, then latest
+- favourite, disliked: liked items from the highest value, disliked ones from the lowest; then most often, then latest. Where
+  all events of a user are liked and none has a value, nothing tells a favourite from the others but that it came more than once
 - recent: the latest items
 - rhythm: how often, then on which days, by the rules of `rhythm`
 
@@ -75,10 +76,11 @@ def user_facts(histories: DataFrame, everyone: DataFrame) -> DataFrame:
 def _item_facts(histories: DataFrame) -> DataFrame:
     fields = ["item_id", "title", "event_id", "time", "value", "positive", "negative"]
     event = F.explode(F.arrays_zip(*[F.col(f"history.{name}") for name in fields])).alias("event")
+    opinionated = F.exists("history", lambda each: each["value"].isNotNull() | ~each["positive"])
     items = (
-        histories.select("user_id", F.size("history").alias("n"), event)
-        .select("user_id", "n", "event.*")
-        .groupBy("user_id", "n", "item_id")
+        histories.select("user_id", F.size("history").alias("n"), opinionated.alias("told_apart"), event)
+        .select("user_id", "n", "told_apart", "event.*")
+        .groupBy("user_id", "n", "told_apart", "item_id")
         .agg(
             F.max_by("title", "time").alias("label"),
             F.sort_array(F.collect_list(F.struct("time", "event_id")), asc=False)["event_id"].alias("ids"),
@@ -89,11 +91,12 @@ def _item_facts(histories: DataFrame) -> DataFrame:
             F.bool_or("negative").alias("disliked"),
         )
     )
+    told_apart = F.col("told_apart")
     often, last, never = F.size("ids"), F.unix_micros("last"), F.lit(float("inf"))
     favourite = _order(F.coalesce(-F.col("best"), never), "item_id", often, last)
     disliked = _order(F.coalesce("worst", never), "item_id", often, last)
     kinds = [
-        F.when(F.col("liked") & ~F.col("disliked"), _placed("favourite", favourite)),
+        F.when(F.col("liked") & ~F.col("disliked") & (told_apart | (often > 1)), _placed("favourite", favourite)),
         F.when(F.col("disliked") & ~F.col("liked"), _placed("disliked", disliked)),
         _placed("recent", _order(F.lit(0), "item_id", last=last)),
     ]

@@ -29,11 +29,11 @@ def show(folder: Path, monkeypatch: pytest.MonkeyPatch, user: str, prompt: str, 
     [
         (
             "summary", 1,
-            'user\n1. likes Drama titles\n2. a favourite: "Heat"\n3. did not like "Tron"<|im_end|>\n<|im_start|>assistant\n',
+            'user\n1. likes drama titles\n2. a favourite: “Heat”\n3. did not like “Tron”<|im_end|>\n<|im_start|>assistant\n',
         ),
         (
             "explanation", 2,
-            'user\n1. in the reader\'s history: "Heat"\n2. recommended: "Fargo"\n3. all of them: Drama<|im_end|>\n'
+            'user\n1. in the reader\'s history: “Heat”\n2. recommended: “Fargo”\n3. all of them: drama<|im_end|>\n'
             "<|im_start|>assistant\n",
         ),
         ("next", 3, "user\nHeat\nTron (disliked)\nWhat comes next?<|im_end|>\n<|im_start|>assistant\nSpeed"),

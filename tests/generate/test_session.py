@@ -250,7 +250,7 @@ def test_judge(prompt: Prompt, reply: Reply, status: str) -> None:
 )
 def test_one_users_trouble_stays_with_that_user(fault: Any, reason: str, tmp_path: Path) -> None:
     """Both programs run at once; the engine breaks on what mentions Alien, and answers the other user well."""
-    engine = Broken(fault, word='"Alien"')
+    engine = Broken(fault, word="“Alien”")
     engine.answer = "You like drama titles most of all."
     people = [user("well"), user("ill", facts=[fact("favourite", "Alien", "e1"), fact("disliked", "Tron", "e2")])]
     memory, settings = Memory(engine), night(tmp_path, {}, explanations=0)

@@ -63,6 +63,8 @@ def only(language: str = "en", tone: str = "plain") -> Prose:
          "Counts “Heat” among the favourites. Tends not to enjoy films by Bo Ek."),
         (told(recent=["Tron"], disliked=["Tron"]), 2,
          "So far 2 events, the latest “Tron”; no clear favourite yet. Did not enjoy “Tron”."),
+        (told(likes_tag=["Drama"], recent=["Heat", "Tron"]), 9,
+         "Enjoys drama films. The latest choices include “Heat” and “Tron”."),
         (told(recent=["Heat"]), 1, "So far there is one event, “Heat”; no clear favourite yet."),
         (told(favourite=["Heat"], more_lately=["Comedy"]), 9,
          "Counts “Heat” among the favourites. Lately they choose more comedy films."),
@@ -121,7 +123,7 @@ def shapes(names: list[str]) -> Iterator[tuple[bool, list[Told]]]:
     one, two = names[:1], names[:2]
     likes: list[dict[str, list[str]]] = [
         {"likes_tag": names}, {"likes_creator": two}, {"favourite": two}, {"likes_tag": names, "favourite": two},
-        {"likes_creator": two, "favourite": one}, {"recent": one},
+        {"likes_creator": two, "favourite": one}, {"recent": one}, {"likes_tag": two, "recent": two},
     ]  # fmt: skip
     dislikes: list[dict[str, list[str]]] = [{}, {"dislikes_tag": two}, {"dislikes_creator": one}, {"disliked": one}]
     rhythms = [kind.removeprefix("rhythm ") for kind in SENTENCES if kind.startswith("rhythm ")]

@@ -102,9 +102,9 @@ def test_what_is_cited_is_what_is_claimed(profile: Profile) -> None:
         {"kind": "favourite", "claim": "Heat", "evidence": ["e1"]},
     ]
     assert engine.asked[0][-1].content.splitlines() == [
-        "1. likes Drama titles",
-        '2. a favourite: "Heat"',
-        "3. does not like Action titles",
+        "1. likes drama titles",
+        "2. a favourite: “Heat”",
+        "3. does not like action titles",
     ]
 
 
@@ -117,10 +117,11 @@ def test_a_refused_answer_is_asked_for_once_more_with_the_reasons(profile: Profi
     assert "names: Ronin" in objection.content
 
 
-def test_then_a_template_stands_with_the_reasons_of_the_second(profile: Profile) -> None:
+def test_then_a_template_stands_with_the_reasons_of_both(profile: Profile) -> None:
     engine = Writer(("This person enjoys drama and Ronin most.", [1]), (GOOD, [1]))
     words = told(profile, engine, user(**PERSON))
-    assert (words.source, words.checks, engine.requests) == ("template", ["cited: Heat is of fact 2"], 2)
+    assert (words.source, engine.requests) == ("template", 2)
+    assert words.checks[0] == "names: Ronin" and words.checks[-1] == "cited: Heat is of fact 2"
     assert words.text.count("Heat") == 1 and [each.label for each in words.told] == ["Drama", "Heat", "Action"]
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from random import Random
 
 import pytest
+from pyspark.sql import functions as F
 
 from jobs.prepare.facts import EVIDENCE, PER_KIND, user_facts
 from jobs.prepare.histories import describe, user_histories
@@ -99,6 +100,14 @@ def test_their_order(spark):
     found = facts(spark, events(spark, *log))
     told = {user: [label for kind, label, *_ in found[user] if kind == which] for user, which, *_ in ORDERS}
     assert told == {user: labels for user, _, _, labels in ORDERS}
+
+
+def test_what_only_came_has_no_favourite_unless_it_came_again(spark):
+    log = [("u", "a"), ("u", "b"), ("u", "c"), ("v", "a"), ("v", "b"), ("v", "a"), ("w", "a"), ("w", "b", 3)]
+    liked = events(spark, *log).withColumn("positive", F.col("value").isNull())
+    found = facts(spark, liked)
+    told = {user: [label for kind, label, *_ in theirs if kind == "favourite"] for user, theirs in found.items()}
+    assert told == {"u": [], "v": ["A"], "w": ["A"]}
 
 
 def test_items_of_one_title_keep_their_order(spark):
