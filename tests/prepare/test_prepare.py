@@ -156,5 +156,5 @@ def test_without_tags_values_and_years(spark, tmp_path):
     write_lines(tmp_path / "events.csv", ["user,item,time", "u,a,2024-03-01", "u,b,2024-03-02", "v,b,2024-03-02"])
     write_lines(tmp_path / "items.csv", ["item,title", "a,Apple", "b,Bread"])
     _, contexts = night(spark, profile(tmp_path), NIGHT)
-    assert {fact["kind"] for fact in contexts["u"]["facts"]} == {"favourite", "recent"}
+    assert {fact["kind"] for fact in contexts["u"]["facts"]} == {"recent"}
     assert contexts["u"]["candidates"] == [] and [each["item_id"] for each in contexts["v"]["candidates"]] == ["a"]
