@@ -233,6 +233,18 @@ class Words(Table):
         """Where what people say of phrasings is."""
         return resolve(self.phrasings) if self.phrasings else None
 
+    @property
+    def reviewed(self) -> str:
+        """What stands in it.
+
+        Raises:
+            ProfileError: it cannot be read.
+        """
+        try:
+            return Path(self.file).read_text(encoding="utf-8") if self.file else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProfileError(f"words.phrasings: {self.file}: {error}") from error
+
 
 class Evaluation(Table):
     """How lists are judged on held-out events."""
@@ -321,7 +333,7 @@ class Profile(Content):
             "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
             "night": self.night.model_dump(exclude=set(SIZES)),
             "words": self.words.model_dump(exclude={"phrasings"}),
-            "phrasings": Path(self.words.file).read_text(encoding="utf-8") if self.words.file else "",
+            "phrasings": self.words.reviewed,
         }
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 

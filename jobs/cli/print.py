@@ -46,7 +46,7 @@ def phrasings(rows: list[Row]) -> None:
         {"pattern": row["pattern"], "text": row["text"], "use": row["use"], "why": "; ".join(row["checks"])} for row in rows
     ]
     sys.stdout.write(f'# Of {rows[0]["run_id"]}. Set `use`, add sentences of your own; then [words] phrasings = "THIS FILE"\n')
-    sys.stdout.write(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000))
+    sys.stdout.write(yaml.safe_dump(entries, sort_keys=False, width=1000))
 
 
 def progress(text: str) -> None:

@@ -106,6 +106,8 @@ def objection(prompt: Prompt, reply: Reply) -> str | None:
                 value = json.loads(reply.text or "")
             except ValueError as error:
                 return f"it is not JSON ({error})."
+            if any(category(each) == "Cs" for each in json.dumps(value, ensure_ascii=False)):
+                return "it is not text (lone surrogates)."
     numbers = list(reply.labels.values()) if reply.labels else [reply.nats or 0.0]
     if not all(map(math.isfinite, numbers)):
         return "it is not a number."

@@ -78,9 +78,9 @@ class Candidate:
         return tuple(dict.fromkeys(each.event_id for each in self.contributions if each.event_id))
 
     @property
-    def is_popular(self) -> bool:
-        """Whether it is one of what everyone is offered."""
-        return any(each.source == "popularity" for each in self.contributions)
+    def popularity(self) -> float:
+        """What being popular adds to its score."""
+        return sum(each.amount for each in self.contributions if each.source == "popularity")
 
     @property
     def by_content(self) -> bool:
@@ -175,11 +175,9 @@ class Context:
 
     def new(self, item: Candidate) -> list[str]:
         """Tags of a candidate that the user has had no event of, in the item's order; at most two, none for a new user."""
-        return [tag for tag in item.tags if tag in self.unseen][:NEW] if self.n_events >= NEW_AFTER else []
-
-    def labels(self, kind: str, most: int) -> list[str]:
-        """Labels of the strongest facts of one kind."""
-        return list(dict.fromkeys(fact.label for fact in self.facts if fact.kind == kind))[:most]
+        had = {tag.lower() for event in self.history for tag in event.tags}
+        new = [tag for tag in item.tags if tag in self.unseen and tag.lower() not in had]
+        return new[:NEW] if self.n_events >= NEW_AFTER else []
 
 
 PARTS = {

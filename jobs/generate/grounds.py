@@ -19,8 +19,6 @@ def of_summary(user: Context, noun: str) -> Evidence:
         disliked=(*dislikes, *disliked),
         needed=((*likes, *favourites, *makers),),
         tags=(*likes, *dislikes),
-        counts={in_place(fact.label): fact.n_events for fact in user.facts if fact.kind == "likes_tag"},
-        events=user.n_events,
         makers=makers,
         unliked_makers=_labels(user, "dislikes_creator"),
         eras=_labels(user, "era"),

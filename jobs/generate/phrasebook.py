@@ -98,7 +98,10 @@ class Phrasebook:
     def pick(self, pattern: Pattern, key: str) -> Phrasing | None:
         """One that is used, the same for the same key; None where there is none. What may be told of any history may be told of
         titles that were liked."""
-        found = [*self.phrasings.get(pattern, ()), *self.phrasings.get(replace(pattern, liked=False), ())]
+        own = self.phrasings.get(pattern, ())
+        refused = {each.text for each in own if each.objections}
+        others = self.phrasings.get(replace(pattern, liked=False), ())
+        found = [*own, *(each for each in others if each.text not in refused)]
         good = list({each.text: each for each in found if not each.objections}.values())
         return good[hashlib.sha256(key.encode()).digest()[0] % len(good)] if good else None
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from jobs.errors import ProfileError
 from jobs.generate.phrasebook import Pattern, Phrasing, every_pattern, unusable
@@ -31,7 +32,7 @@ class Verdict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pattern: str
-    text: str
+    text: Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
     use: bool
     why: str = ""
 

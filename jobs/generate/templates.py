@@ -104,9 +104,10 @@ class Prose:
         return text[:1].upper() + text[1:]
 
     def _kinds(self, tags: Sequence[str], creators: Sequence[str]) -> str:
-        """`drama and crime films`: what is meant by tags that someone likes (`film-noir` says it itself); else by creators."""
-        if any(self.noun in re.split(r"\W+", tag.lower()) for tag in tags):
-            return self.tags(tags)
+        """`drama and crime films`, `board games`: what is meant by tags that someone likes; else by creators."""
+        ends = rf"\b{re.escape(self.noun)}$"
+        if tags and self.language.lower_tags and re.search(ends, tags[-1].lower()):
+            return self.tags([re.sub(ends, self.nouns, tag.lower()) for tag in tags])
         if tags:
             return self.language.tags.format(tags=self.tags(tags), nouns=self.nouns)
         names = self.listed([self._name(each) for each in creators])

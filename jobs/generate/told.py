@@ -22,6 +22,7 @@ LIKES = {"likes_tag": 3, "likes_creator": 2}  # how many a summary tells of the 
 DISLIKES = {"dislikes_tag": 2, "dislikes_creator": 1, "disliked": 1}  # likewise
 TITLES = {"favourite": 2, "recent": 2}  # likewise
 ASIDES = ("more_lately", "less_lately", "likes_creator", "era", "rhythm")  # the first of which another is left is told as well
+ERA = 0.2  # share of the user's events from which a decade is told
 NAMED, SHARED_TAGS = 2, 2  # in an explanation: titles of the history, tags in common
 
 
@@ -53,7 +54,9 @@ def of_summary(user: Context) -> list[Told]:
     before = [each.kind for each in user.told or ()]
     asides = [fact for kind in ASIDES if kind not in kinds for fact in _facts(user, kind)]
     asides.sort(key=lambda fact: fact.kind not in before)
-    return liked + _first(user, DISLIKES) + asides[:1]
+    both = {_spelled(each.label) for each in liked}
+    disliked = [each for each in _first(user, DISLIKES) if _spelled(each.label) not in both]
+    return liked + disliked + asides[:1]
 
 
 def of_explanation(user: Context, item: Candidate) -> list[Told]:
@@ -72,6 +75,7 @@ def of_explanation(user: Context, item: Candidate) -> list[Told]:
 def named(user: Context, item: Candidate) -> list[Event]:
     """The events behind an item that a text names: of its strongest, those of `NAMED` titles."""
     support = [user.events[name] for name in user.support(item)]
+    support = [event for event in support if _spelled(event.title) != _spelled(item.title)]  # a remake explains nothing
     titles = list(dict.fromkeys(event.title for event in support))[:NAMED]
     return [event for event in support if event.title in titles]
 
@@ -89,11 +93,16 @@ def _facts(user: Context, kind: str) -> list[Told]:
     """All of a kind, those told before and then the strongest first; of labels that a text spells alike the first."""
     found: dict[str, Told] = {}
     for fact in user.facts:
-        if fact.kind == kind:
-            found.setdefault(fold(fronted(in_place(fact.label))), Told(kind, fact.label, fact.evidence))
-    before = [each.claim for each in user.told or () if each.kind == kind]
+        if fact.kind == kind and (kind != "era" or fact.share >= ERA):
+            found.setdefault(_spelled(fact.label), Told(kind, fact.label, fact.evidence))
+    before = [each.claim for each in user.told or () if each.kind == kind != "recent"]
     kept = [fact for claim in before for fact in found.values() if fact.label == claim]
     return kept + [fact for fact in found.values() if fact not in kept]
+
+
+def _spelled(label: str) -> str:
+    """As a text spells it: two labels that are the same there are told as one."""
+    return fold(fronted(in_place(label)))
 
 
 def _all_have(events: Sequence[Event], of: str, label: str) -> bool:

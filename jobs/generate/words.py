@@ -17,7 +17,7 @@ from jobs.generate.session import UNPAID, USABLE, Session
 from jobs.generate.templates import Prose, load_prose
 from jobs.generate.told import Told, labels, named, of_explanation, of_summary
 from jobs.profile import Profile
-from jobs.prompts import in_place
+from jobs.prompts import in_place, load_prompt
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def summarize(user: Context, ask: Session, profile: Profile) -> Words:
 async def explain(user: Context, ask: Session, item: Candidate, profile: Profile, way: str) -> Words:
     """Why `item` is in the user's list, in the `way` given; a template where there is nothing to tell."""
     told, prose, key = of_explanation(user, item), _prose(profile), user.user_id + item.item_id
-    template = Words(prose.explanation(told, key, item.is_popular), "template", told)
+    template = Words(prose.explanation(told, key, is_popular(user, item)), "template", told)
     because = labels(told, "event")
     if way == "template" or not because:
         return template
@@ -63,6 +63,11 @@ async def explain(user: Context, ask: Session, item: Candidate, profile: Profile
     liked = {*map(in_place, because)} <= {*evidence.liked}
     pattern, asides = Pattern.of("explanation", names, liked), prose.asides(told, key)
     return _filled(ask, pattern, names, asides, evidence, template, key)
+
+
+def is_popular(user: Context, item: Candidate) -> bool:
+    """Whether an item is among the more popular ones: at least half as much as the most popular candidate."""
+    return 0 < item.popularity >= max(each.popularity for each in user.candidates) / 2
 
 
 def _prose(profile: Profile) -> Prose:
@@ -106,7 +111,7 @@ async def _personal(prompt: str, ask: Session, template: Words, evidence: Eviden
     facts = template.told
     first = await ask.complete(prompt, facts=facts, **shown)
     words = _judged(first, facts, evidence)
-    if words.checks and first.status in USABLE:
+    if words.checks and first.status in USABLE and load_prompt(prompt).again:
         again = await ask.complete(prompt, refused=(first.output or "", words.checks), facts=facts, **shown)
         second = _judged(again, facts, evidence)
         words = replace(second, checks=[*words.checks, *second.checks]) if second.checks else second

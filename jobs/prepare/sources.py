@@ -37,6 +37,7 @@ from jobs.profile import Events, Items, Profile, resolve
 
 RECORD, BROKEN, LOSSY = "_nocturne_record", "_nocturne_broken", "_nocturne_lossy"  # no column of theirs
 CORRUPT = "_corrupt_record"
+FILLED = r"[^\p{C}\p{Z}\s]"  # anything that is seen: no white space, no control or format character of any script
 LABELS = ("tags", "creators")  # columns of items that hold several texts
 
 WHOLE = (ByteType, ShortType, IntegerType, LongType)
@@ -220,4 +221,4 @@ def _labels(raw: DataFrame, name: str | None, separator: str | None) -> Column:
     if not isinstance(raw.schema[name].dataType, ArrayType):
         column = F.split(column, F.lit(f"\\Q{separator}\\E")) if separator else F.array(column)
     trimmed = F.transform(column.cast("array<string>"), lambda label: F.trim(label))
-    return F.coalesce(F.array_distinct(F.filter(trimmed, lambda label: label != "")), F.array().cast("array<string>"))
+    return F.coalesce(F.array_distinct(F.filter(trimmed, lambda label: label.rlike(FILLED))), F.array().cast("array<string>"))

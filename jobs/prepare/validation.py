@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from jobs.contracts import contract
 from jobs.errors import ProfileError
-from jobs.prepare.sources import BROKEN, LABELS, LOSSY, RECORD, Source, readable
+from jobs.prepare.sources import BROKEN, FILLED, LABELS, LOSSY, RECORD, Source, readable
 from jobs.profile import Events, Profile
 from jobs.spark import kept
 
@@ -27,7 +27,6 @@ ID_LENGTH = 256
 EARLIEST_S, LATEST_S = -2_208_988_800, 253_402_300_800  # the years 1900 to 9999
 MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
 BAD_TEXT = "[\\x00\\uFFFD]"
-FILLED = r"(?U)\S"  # anything but white space of any script
 DECIMAL = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"  # Java's parser would take 4d and 0x1p3 as well
 
 

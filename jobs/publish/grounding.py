@@ -7,23 +7,24 @@ It is judged from the published tables alone, apart from the checks that a text 
 - the text shows it: as it is told (`told`), or in another spelling that the checks know (`Evidence.spellings`: `comedies`)
 
 A sentence is grounded where every claim that it shows resolves, and every string in quotation marks and every number of two
-digits or more in it is a claim's; the number of the user's events may stand in their summary. A claim that no sentence shows
-counts against the last: something else may be told in its place (another tag: it is in no quotes).
+digits or more in it is a claim's; the number of the user's events may stand in their summary, and a title's year beside it. A
+claim that no sentence shows counts against the last: something else may be told in its place (another tag: it is in no quotes).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from jobs.generate.checks.evidence import Evidence, fold, fronted
-from jobs.generate.templates import shortened
+from jobs.generate.templates import LONGEST, SHORTER, shortened
 from jobs.prepare.rhythm import SATURDAY, THURSDAY
 from jobs.prompts import in_place
+from jobs.prose import languages, load_language
 
 Row = Mapping[str, Any]
 OfEvent = tuple[Callable[[Row, str], bool], str]  # of an event and a label; what the event is where it does not hold
@@ -34,6 +35,7 @@ QUOTED = re.compile(r"“[^“”]*(?:”|$)|„[^„“]*(?:“|$)|\"[^\"]*(?:\
 CLAIMED = re.compile(rf"[“„\"]{NAME}[,.!?;:]?[”“\"]")
 NUMBER = re.compile(r"\d{2,}")
 END = re.compile(r"(?<=[.!?])\s+|(?<=[.!?][”“\"])\s+")
+EVEN = str.maketrans({"‘": "'", "‑": "-", "–": "-", "—": "-"})
 DAYS = ("weekends", "weekdays")
 TITLES = ("favourite", "disliked", "recent", "event", "recommended")
 TAGS = ("likes_tag", "dislikes_tag", "more_lately", "less_lately", "shared_tag", "new_tag")
@@ -89,7 +91,7 @@ class Reading:
 
 def read(text: Text) -> Reading:
     """Find the claims in a text, cut it into sentences outside of names and quotes, and judge both."""
-    plain = fold(text.words.replace(NAME, "\ufffd"))
+    plain = even(text.words.replace(NAME, "\ufffd"))
     known = _known(text.claims)
     masked, shown = mark(plain, [spellings(claim, known) for claim in text.claims])
     seen = {place for places in shown for place in places}
@@ -97,7 +99,8 @@ def read(text: Text) -> Reading:
     names, sentences = iter(shown), []
     for sentence in cut(masked):
         told = [place for _ in range(sentence.count(NAME)) for place in next(names)]
-        sentences.append([reason for place in told if (reason := wrong[place])] + unclaimed(sentence, text.n_events))
+        numbers = {str(text.n_events)} | {str(year) for place in told for year in _years(text, text.claims[place])}
+        sentences.append([reason for place in told if (reason := wrong[place])] + unclaimed(sentence, numbers))
     unseen = {place: f"{_about(claim)}: not in the text" for place, claim in enumerate(text.claims) if place not in seen}
     claims = [unseen.get(place, why) for place, why in enumerate(wrong)]
     if sentences:
@@ -109,21 +112,35 @@ def read(text: Text) -> Reading:
 def spellings(claim: Row, known: Mapping[str, str]) -> set[str]:
     """How a text may show a claim, folded; `known` are spellings, to names, that the checks let pass."""
     label = in_place(claim["claim"])
-    forms = {told(label), fold(shortened(fronted(label))), fold(shortened(label))}
-    forms |= {form for form, name in known.items() if name == fold(label)}
+    forms = {told(label)} | {even(shortened(each, most)) for each in (label, fronted(label)) for most in (LONGEST, SHORTER)}
+    forms |= {even(form) for form, name in known.items() if name == fold(label)}
     match claim["kind"]:
         case "rhythm":
-            forms.update(RHYTHMS.get(label, ()))
+            forms |= {*RHYTHMS.get(label, ()), *own(f"rhythm {label}", label)}
         case "era":
-            forms.add(label[2:])  # 90s
+            forms |= {label[2:], *own("era", label)}  # 90s
         case kind if kind in TAGS:
-            forms |= {f"{form}s" for form in forms} | {f"{form[:-1]}ies" for form in forms if form.endswith("y")}
+            forms |= {f"{form}{end}" for form in forms for end in ("s", "es")}
+            forms |= {f"{form[:-1]}ies" for form in forms if form.endswith("y")}
     return {form for form in forms if form}
 
 
+@cache
+def own(kind: str, label: str) -> frozenset[str]:
+    """Our own sentences about a decade or a rhythm, in every language and tone, but for their stop."""
+    variants = {text for each in map(load_language, languages()) for said in each.tones.values() for text in said.get(kind, ())}
+    year = label.removesuffix("s")
+    return frozenset(even(text.replace("{year}", year)).rstrip(".!?") for text in variants if "{nouns}" not in text)
+
+
+def even(text: str) -> str:
+    """A text as it is compared: folded, with one kind of apostrophe, hyphen and "and"."""
+    return re.sub(r"(?<=\s)&(?=\s)", "and", fold(text).translate(EVEN))
+
+
 def told(label: str) -> str:
-    """A label as texts tell it, folded: `Matrix, The` as `the matrix`."""
-    return fold(fronted(in_place(label)))
+    """A label as texts tell it, compared: `Matrix, The` as `the matrix`."""
+    return even(fronted(in_place(label)))
 
 
 def mark(plain: str, forms: Sequence[set[str]]) -> tuple[str, list[list[int]]]:
@@ -142,11 +159,17 @@ def cut(masked: str) -> list[str]:
     return [sentence for sentence in END.split(inert) if sentence.strip()]
 
 
-def unclaimed(sentence: str, n_events: int | None = None) -> list[str]:
-    """Quoted strings and numbers that are no claim's."""
+def unclaimed(sentence: str, known: Collection[str] = ()) -> list[str]:
+    """Quoted strings, and numbers that are not `known`, that are no claim's."""
     quotes = [quote for quote in QUOTED.findall(sentence) if not CLAIMED.fullmatch(quote)]
-    numbers = [number for number in NUMBER.findall(QUOTED.sub("", sentence)) if number != str(n_events)]
+    numbers = [number for number in NUMBER.findall(QUOTED.sub("", sentence)) if number not in known]
     return [f"no claim: {each.replace(NAME, '…')}" for each in quotes + numbers]
+
+
+def _years(text: Text, claim: Row) -> list[int]:
+    """Of the titles that a claim names."""
+    events = [text.events.get(name) for name in claim["evidence"] or () if claim["kind"] in TITLES]
+    return [event["year"] for event in events if event and event.get("year")]
 
 
 def objection(text: Text, claim: Row) -> str | None:

@@ -38,6 +38,7 @@ SPLIT = "words"  # of `evaluations`
 SUMMARIES, EXPLANATIONS, ALL = "summaries", "explanations", "all"
 TABLES = {SUMMARIES: "user_summaries", EXPLANATIONS: "explanations"}
 LABELS = {"interests": 3, "dislikes": 2}  # a summary should name
+CHECK = re.compile(r"([a-z-]+): ")  # a finding; other entries say more of the one before
 LONGEST = 200  # characters of what does not resolve, in a verdict
 
 
@@ -160,7 +161,7 @@ def of_model(segment: str, text: Text, checks: Sequence[str]) -> Iterator[Entry]
 
 def refusals(text: Text) -> set[str]:
     """Names of the checks that found something in the words that a template replaced."""
-    return {re.sub(r"\W+", "_", reason.split(":")[0].strip()) for reason in text.checks}
+    return {named[1].replace("-", "_") for reason in text.checks if (named := CHECK.match(reason))}
 
 
 def distinctness(segment: str, one: Text, other: Text) -> Iterator[Entry]:

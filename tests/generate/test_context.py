@@ -43,10 +43,6 @@ def test_round_trip(row: dict[str, Any]) -> None:
     assert hash(context.history) == hash(Context.from_row(row).history), "tuples all the way down"
 
 
-def test_labels() -> None:
-    assert (user().labels("favourite", 2), user().labels("favourite", 0), user().labels("recent", 2)) == (["Heat"], [], [])
-
-
 def common(*labels: tuple[str, str, float | None]) -> list[dict[str, Any]]:
     return [{"of": of, "label": label, "lift": lift} for of, label, lift in labels]
 

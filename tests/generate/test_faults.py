@@ -136,7 +136,7 @@ def test_sigterm_commits_what_is_complete(calm: Any, tmp_path: Path) -> None:
 
 def test_sigterm_ends_a_worker_whose_engine_blocks(tmp_path: Path) -> None:
     profile = night(tmp_path, {0: people(USERS)}, chunk_users=1)
-    process = start(profile, 'block:"Heat')
+    process = start(profile, "block:“Heat")
     while not requests(profile):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
@@ -158,9 +158,9 @@ def test_who_kills_two_workers_is_quarantined(fault: str, tmp_path: Path) -> Non
     profile = night(tmp_path, {0: users}, chunk_users=2, stall_seconds=1.0)
     code, message = FAULTS[fault]
     for _ in range(2):
-        ended, said = run(profile, f'{fault}:"Poison', kv=700)
+        ended, said = run(profile, f"{fault}:“Poison", kv=700)
         assert (ended, message in said) == (code, True)
-    assert run(profile, f'{fault}:"Poison', kv=700) == (0, "")
+    assert run(profile, f"{fault}:“Poison", kv=700) == (0, "")
     (tmp_path / "calm").mkdir()
     undisturbed = night(tmp_path / "calm", {0: users}, chunk_users=2)
     work(undisturbed)

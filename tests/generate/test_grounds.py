@@ -32,7 +32,7 @@ def person() -> Context:
     ("text", "expected"),
     [
         ('This person enjoys crime, with "Heat" (1999) among their favourites, and avoids action.', []),
-        ("This person has liked two crime films.", []),
+        ("This person has liked two crime films.", ["numbers: two"]),  # counts are no facts that a prompt shows
         ("This person has liked three crime films.", ["numbers: three"]),
         ('This person enjoys "Heat" (1998).', ["numbers: 1998"]),
         ('This person enjoys crime and "Tron".', ["polarity: tron told as liked"]),

@@ -67,13 +67,13 @@ def only(language: str = "en", tone: str = "plain") -> Prose:
          "Enjoys drama films. The latest choices include “Heat” and “Tron”."),
         (told(recent=["Heat"]), 1, "So far there is one event, “Heat”; no clear favourite yet."),
         (told(favourite=["Heat"], more_lately=["Comedy"]), 9,
-         "Counts “Heat” among the favourites. Lately they choose more comedy films."),
+         "Counts “Heat” among the favourites. Most recently they chose more comedy films."),
         (told(favourite=["Heat"], less_lately=["Comedy"]), 9,
-         "Counts “Heat” among the favourites. Lately they choose fewer comedy films."),
+         "Counts “Heat” among the favourites. Most recently they chose fewer comedy films."),
         (told(favourite=["Heat"], era=["1990s"]), 9,
          "Counts “Heat” among the favourites. Many of their films are from the 1990s."),
         (told(favourite=["Heat"], rhythm=["in bursts"]), 9,
-         "Counts “Heat” among the favourites. They come in bursts."),
+         "Counts “Heat” among the favourites. They came in bursts."),
     ],
 )  # fmt: skip
 def test_summary(facts: list[Told], n_events: int, expected: str) -> None:
@@ -100,7 +100,10 @@ def test_explanation(facts: list[Told], expected: str) -> None:
 
 
 def test_only_what_is_popular_is_told_to_be() -> None:
-    assert only().explanation(told(recommended=["Ronin"]), "u1", True) == "“Ronin” is what many people choose at the moment."
+    assert (
+        only().explanation(told(recommended=["Ronin"]), "u1", True)
+        == "“Ronin” is one of the more popular choices at the moment."
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_only_what_is_popular_is_told_to_be() -> None:
             "Mag Drama und Crime und zählt „Heat“ zu den Favoriten. Mag Titel von Bo Ek eher nicht."
             " Vieles im Verlauf stammt aus den 1990er-Jahren.",
         ),
-        (told(likes_creator=["Ann Lee"], rhythm=["weekends"]), "Mag Titel von Ann Lee gern. Kommt meist am Wochenende."),
+        (told(likes_creator=["Ann Lee"], rhythm=["weekends"]), "Mag Titel von Ann Lee gern. Kam meist am Wochenende."),
     ],
 )
 def test_german(facts: list[Told], expected: str) -> None:
@@ -294,7 +297,7 @@ ERA = "      - Many of their {nouns} are from the {year}s.\n      - They often c
         ("are from the {year}s", "are from the {{year}}s", "needed is {year} once"),
         ("are from the {year}s", "are from the {year}s {", "needed is {year} once"),
         ("are from the {year}s", "are from the {year}s, {year}", "needed is {year} once"),
-        ("They come most days", "They come on {days}", "tones.plain.rhythm daily: 'They come on {days}.': there may be"),
+        ("They came most days", "They come on {days}", "tones.plain.rhythm daily: 'They come on {days}.': there may be"),
         ("  warm:", "  warm:\n    hello: [Hi]", "tones.warm.hello: unknown sentence"),
         ("  plain:", "  dry:", "tones.plain.likes: missing"),
         ("tones:", "tones: [", "while parsing"),

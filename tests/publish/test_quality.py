@@ -9,9 +9,11 @@ import pytest
 
 from jobs.contracts import contract
 from jobs.errors import GateError
+from jobs.generate.templates import load_prose
 from jobs.home import home
 from jobs.profile import Gates
-from jobs.publish.grounding import Text, cut, day_of_week, read
+from jobs.prose import languages, load_language
+from jobs.publish.grounding import RHYTHMS, Text, cut, day_of_week, read
 from jobs.publish.quality import User, figures, judge_words, sample
 from jobs.releases import releases
 from jobs.storage import read_rows
@@ -278,3 +280,20 @@ def sampled(spark, names: list[str], n_users: int) -> list[str]:
     rows = tables([made(name) for name in names], NIGHT)
     frames = {name: spark.createDataFrame(each, contract(name).spark().toNullable()) for name, each in rows.items()}
     return [user.summary["user_id"] for user in sample(frames, n_users)]
+
+
+KINDS_SAID = {"era": "1990s"} | {f"rhythm {label}": label for label in RHYTHMS}
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("kind", KINDS_SAID)
+def test_our_own_sentences_about_times_show_their_claim(language: str, kind: str) -> None:
+    label = KINDS_SAID[kind]
+    for tone in load_language(language).tones:
+        prose = load_prose(language, tone, "film")
+        for text in prose.sentences[kind]:
+            said = text.replace("{year}", "1990").replace("{nouns}", prose.nouns)
+            found = read(Text(said, "template", [{"kind": kind.split()[0], "claim": label, "evidence": []}], {}))
+            assert found.named == {label} and not any(
+                "not in the text" in each or "no claim" in each for each in found.wrong
+            ), said

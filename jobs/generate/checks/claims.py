@@ -56,6 +56,9 @@ def sweeping(text: str, tokens: list[Token], evidence: Evidence) -> str | None:
             and after.kind in ("tag", "noun")
         ):
             return f"sweeping: {before.text} {token.text}"
+        crowd = token.text in ("many", "several", "most") and "person" in after.sorts
+        if token.text in ("leads", "leading") or crowd:
+            return f"sweeping: {token.text}"
         if token.base == "come" and after.text not in COMING:
             return f"sweeping: {token.text} {after.text}"
     return None
