@@ -41,6 +41,14 @@ def test_verdicts_stand_above_the_models(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_sentence_refused_for_liked_titles_does_not_come_back_by_way_of_all_titles() -> None:
+    liked = Pattern("explanation", "AX", liked=True)
+    said = [Verdict(**entry(f"{GOOD}\n", False, "explanation AX liked"))]
+    book = Phrasebook(reviewed({AX: [Phrasing(GOOD, "g1")], liked: [Phrasing(GOOD, "g2")]}, said))
+    assert book.pick(AX, "u") == Phrasing(GOOD, "g1")
+    assert book.pick(liked, "u") is None
+
+
 def test_of_patterns_that_a_night_does_not_need_nothing_is_taken() -> None:
     assert reviewed({}, [Verdict(**entry(OWN))]) == {}
 

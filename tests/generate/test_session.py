@@ -225,6 +225,7 @@ TEXT, SCORE = load_prompt("phrase_summary"), load_prompt("next")
         (OBJECT, Reply(text='{"a": 1}'), "ok"),
         (OBJECT, Reply(text='{"b": 1}'), "invalid"),
         (OBJECT, Reply(text='{"a": '), "invalid"),
+        (OBJECT, Reply(text='{"a": "\\ud800"}'), "invalid"),
         (OBJECT, Reply(), "invalid"),
         (SCORE, Reply(nats=-1.5), "ok"),
         (SCORE, Reply(nats=0), "ok"),

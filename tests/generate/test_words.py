@@ -16,7 +16,7 @@ from jobs.generate.engine import Reply
 from jobs.generate.fake_engine import FakeEngine
 from jobs.generate.session import Memory, Session
 from jobs.generate.told import Told, of_explanation, of_summary
-from jobs.generate.words import Words, explain, summarize
+from jobs.generate.words import Words, explain, is_popular, summarize
 from jobs.profile import Profile
 from jobs.prompts import Message, Sampling
 from tests.generate.rows import candidate, event, fact, night, user
@@ -157,6 +157,43 @@ def test_a_rolling_summary_tells_again_what_is_still_so() -> None:
     rolled = user(facts=facts, told=[{"kind": kind, "claim": claim} for kind, claim in before])
     assert [each.label for each in of_summary(user(facts=facts))] == ["Drama", "Crime", "War", "Heat", "Ronin", "1990s"]
     assert [each.label for each in of_summary(rolled)] == ["Western", "Drama", "Crime", "Ronin", "Heat", "weekends"]
+
+
+def test_the_latest_choices_are_always_the_latest() -> None:
+    recent = [fact("recent", each, "e1") for each in ("Heat", "Ronin", "Fargo")]
+    assert [each.label for each in of_summary(user(facts=recent, told=[{"kind": "recent", "claim": "Fargo"}]))] == [
+        "Heat",
+        "Ronin",
+    ]
+
+
+def test_what_is_spelled_alike_is_not_told_as_liked_and_disliked() -> None:
+    facts = [fact("likes_tag", "Sci-Fi", "e1"), fact("favourite", "Heat", "e1"), fact("dislikes_tag", "sci-fi", "e2")]
+    assert [each.kind for each in of_summary(user(facts=facts))] == ["likes_tag", "favourite"]
+
+
+def test_a_decade_is_told_from_a_fifth_of_the_events_on() -> None:
+    facts = [
+        fact("favourite", "Heat", "e1"),
+        fact("era", "1920s", "e1") | {"share": 0.19},
+        fact("era", "1990s", "e1") | {"share": 0.2},
+    ]
+    assert [each.label for each in of_summary(user(facts=facts))] == ["Heat", "1990s"]
+
+
+def test_a_remake_is_not_explained_by_its_original() -> None:
+    history = [event(1, "Hamlet"), event(2, "Henry V")]
+    person = user(history=history, candidates=[candidate(1, "hamlet", support=["e1", "e2"])])
+    assert [each.label for each in of_explanation(person, person.candidates[0])] == ["Henry V", "hamlet", "Drama"]
+
+
+def test_popular_is_what_is_so_beside_the_others() -> None:
+    items = [candidate(place, f"Item {place}") for place in range(3)]
+    for item, amount in zip(items, (4.0, 2.0, 1.9), strict=True):
+        item["contributions"] = [{"source": "popularity", "event_id": None, "amount": amount}]
+    person = user(candidates=items)
+    assert [is_popular(person, item) for item in person.candidates] == [True, True, False]
+    assert not is_popular(user(), user().candidates[0])
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ EVENTS = {
         event("e1", "Matrix, The", "Drama", "Sci-Fi"),
         event("e2", "Tron", "Drama", year=1982, liked=False, time=datetime(2024, 4, 3, 20, tzinfo=UTC)),
         event("e3", "Dr. No: “Again?”", "Crime", creators=[], year=None, liked=None),
+        event("e4", "Lock & Stock – Two"),
     )
 }
 ITEM = {"item_id": "i1", "title": "Heat", "tags": ["Drama", "War"]}
@@ -41,6 +42,8 @@ TRUE = {
     "favourite": ("Liked “The Matrix” best.", claim("favourite", "Matrix, The", "e1")),
     "disliked": ("Tends not to enjoy “Tron”.", claim("disliked", "Tron", "e2")),
     "recent, of many": ("So far 12 events, the latest “Tron”; no clear favourite yet.", claim("recent", "Tron", "e2")),
+    "a title's year": ("Liked “Tron” of 1982.", claim("recent", "Tron", "e2")),
+    "other hyphens, other words for and": ("Liked “Lock and Stock - Two”.", claim("recent", "Lock & Stock – Two", "e4")),
     "event": ("Because of “The Matrix”.", claim("event", "Matrix, The", "e1")),
     "quotes and a full stop in a title": ("Liked “Dr. No: “Again?”” best.", claim("favourite", "Dr. No: “Again?”", "e3")),
     "straight quotes": ('Liked "The Matrix" best.', claim("favourite", "Matrix, The", "e1")),
@@ -86,7 +89,7 @@ FALSE = {
     "a title without a claim": ("Liked “Tron” and “Heat 2”.", claim("recent", "Tron", "e2"), "no claim: “heat 2”"),
     "part of another title": ("Liked “Tron Legacy”.", claim("recent", "Tron", "e2"), "no claim: “… legacy”"),
     "a quote that does not end": ("Liked “Tron” and “Heat", claim("recent", "Tron", "e2"), "no claim: “heat"),
-    "a year without a claim": ("Liked “Tron” of 1982.", claim("recent", "Tron", "e2"), "no claim: 1982"),
+    "a year without a claim": ("Liked “Tron” of 1983.", claim("recent", "Tron", "e2"), "no claim: 1983"),
     "another number of events": ("So far 13 events, “Tron”.", claim("recent", "Tron", "e2"), "no claim: 13"),
 }  # fmt: skip
 
