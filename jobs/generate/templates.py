@@ -65,7 +65,8 @@ class Prose:
 
     def tags(self, names: Sequence[str]) -> str:
         """Tags as a text lists them."""
-        return self.listed([self._name(name.lower() if self.language.lower_tags else name) for name in names])
+        small = self.language.lower_tags
+        return self.listed([self._name(name.lower() if small and not name.isupper() else name) for name in names])
 
     def quoted(self, titles: Sequence[str]) -> str:
         """Titles as a text lists them."""

@@ -36,9 +36,9 @@ class Told:
 
     @property
     def said(self) -> str:
-        """The label as a text says it: `The Matrix`, and tags in small letters."""
+        """The label as a text says it: `The Matrix`, and tags in small letters but for `IMAX`."""
         label = fronted(in_place(self.label))
-        return label.lower() if self.kind.endswith(("_tag", "_lately")) else label
+        return label.lower() if self.kind.endswith(("_tag", "_lately")) and not label.isupper() else label
 
     def row(self) -> dict[str, Any]:
         """An entry of `claims`."""

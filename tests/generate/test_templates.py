@@ -65,6 +65,8 @@ def only(language: str = "en", tone: str = "plain") -> Prose:
          "So far 2 events, the latest “Tron”; no clear favourite yet. Did not enjoy “Tron”."),
         (told(likes_tag=["Drama"], recent=["Heat", "Tron"]), 9,
          "Enjoys drama films. The latest choices include “Heat” and “Tron”."),
+        (told(likes_tag=["IMAX", "Drama"], favourite=["Blind Side, The "]), 9,
+         "Enjoys IMAX and drama films, with “The Blind Side” among the favourites."),
         (told(recent=["Heat"]), 1, "So far there is one event, “Heat”; no clear favourite yet."),
         (told(favourite=["Heat"], more_lately=["Comedy"]), 9,
          "Counts “Heat” among the favourites. Most recently they chose more comedy films."),

@@ -123,6 +123,7 @@ def _titles(name: str) -> set[str]:
 
 def fronted(title: str) -> str:
     """A title as it is spoken: `Matrix, The` is `The Matrix`, `Postman, The (Postino, Il)` is `The Postman (Il Postino)`."""
+    title = title.strip()
     if bracketed := BRACKETED.match(title):
         return f"{fronted(bracketed.group(1))} ({fronted(bracketed.group(2))})"
     before, colon, after = title.partition(": ")
