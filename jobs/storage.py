@@ -109,11 +109,16 @@ def delta_uri(path: str) -> str:
 
 
 def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
-    """All rows of a small table; none where it does not exist yet."""
+    """All rows of a small table; none where it does not exist yet.
+
+    Without threads of Arrow's: over delta-rs' file system some were alive still when Python ended, which aborted it.
+    """
     from deltalake import DeltaTable
 
     path = profile.table(table)
-    return DeltaTable(delta_uri(path)).to_pyarrow_table().to_pylist() if table_exists(path) else []
+    if not table_exists(path):
+        return []
+    return list(DeltaTable(delta_uri(path)).to_pyarrow_dataset().to_table(use_threads=False).to_pylist())
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
