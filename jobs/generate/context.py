@@ -158,7 +158,7 @@ class Context:
 
     @cached_property
     def opinionated(self) -> bool:
-        """Whether anything tells what they like from what they merely chose."""
+        """Whether anything tells what they like from what they merely chose (as `jobs/prepare/facts.py` asks of favourites)."""
         return any(event.value is not None or not event.positive for event in self.history)
 
     def support(self, item: Candidate) -> list[str]:

@@ -55,7 +55,7 @@ async def foreseen(memory: Memory, known: Sequence[Generation], words: Words) ->
 
 async def written(ask: Session, words: Words) -> Phrasebook:
     """The phrasebook of a night."""
-    shapes, said = patterns(words), verdicts(words.file)
+    shapes, said = patterns(words), verdicts(words)
     answers = await asyncio.gather(*[_answers(pattern, ask, words.tone) for pattern in shapes])
     found = await asyncio.gather(*[_phrasings(*each, ask) for each in zip(shapes, answers, strict=True)])
     unanswered = {pattern for pattern, told in zip(shapes, answers, strict=True) if any(each.status in UNPAID for each in told)}

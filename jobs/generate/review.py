@@ -14,7 +14,6 @@ must that a night makes of it; what the model's likelihoods or the grammar of sl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import yaml
@@ -22,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from jobs.errors import ProfileError
 from jobs.generate.phrasebook import Pattern, Phrasing, every_pattern, unusable
+from jobs.profile import Words
 
 BY_HAND = "by hand"
 
@@ -37,19 +37,15 @@ class Verdict(BaseModel):
     why: str = ""
 
 
-def verdicts(file: str | None) -> list[Verdict]:
-    """The entries of a file, none without one.
+def verdicts(words: Words) -> list[Verdict]:
+    """The entries of a profile's file, none without one.
 
     Raises:
         ProfileError: the file cannot be read, or an entry is not as above; each is named.
     """
-    if file is None:
-        return []
+    file = words.file
     try:
-        entries = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        found = [Verdict.model_validate(entry) for entry in entries or []]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"words.phrasings: {file}: {error}") from error
+        found = [Verdict.model_validate(entry) for entry in yaml.safe_load(words.reviewed) or []]
     except (yaml.YAMLError, ValidationError, TypeError) as error:
         raise ProfileError(f"words.phrasings: {file}: a list of pattern, text, use and why is needed: {error}") from error
     if wrong := [f"  {each.pattern}: {each.text}: {against}" for each in found if (against := _against(each))]:

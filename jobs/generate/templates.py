@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from jobs.generate.checks.evidence import fronted
 from jobs.generate.checks.form import inert
-from jobs.generate.told import Told, labels
+from jobs.generate.told import ASIDES, Told, labels
 from jobs.prompts import in_place
 from jobs.prose import Language, Sentences, load_language
 
 MOST = 600  # characters of a text, by its contract
 LONGEST, SHORTER = 72, 40  # characters of a name; the shorter where a text would have more than MOST
-ASIDES = ("more_lately", "less_lately", "likes_creator", "era", "rhythm", "shared_creator", "new_tag")
+LAST = (*ASIDES, "shared_creator", "new_tag")  # kinds that a last sentence tells
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Prose:
         """The last sentence: about a creator, an era, what is new or how often, if there is such a fact."""
         about = told[-1]
         is_taste = about.kind == "likes_creator" and not labels(told, "likes_tag")
-        if about.kind not in ASIDES or is_taste:
+        if about.kind not in LAST or is_taste:
             return []
         kind = f"rhythm {about.label}" if about.kind == "rhythm" else about.kind
         year = about.label.removesuffix("s")

@@ -11,6 +11,7 @@ from jobs.generate import grounds
 from jobs.generate.checks import Evidence, objections
 from jobs.generate.checks.citations import cited, miscited
 from jobs.generate.checks.evidence import fronted
+from jobs.generate.checks.reading import read
 from jobs.generate.context import Candidate, Context, Generation
 from jobs.generate.phrasebook import Pattern, fill
 from jobs.generate.session import UNPAID, USABLE, Session
@@ -97,11 +98,10 @@ def _filled(
     phrasing = ask.book.pick(pattern, key)
     if phrasing is None:
         ask.settled = ask.settled and pattern not in ask.book.unanswered
-        none = f"phrasebook: none of {len(ask.book.phrasings.get(pattern, ()))} phrasings"
-        return Words(template.text, "template", template.told, checks=[none])
+        return replace(template, checks=[f"phrasebook: none of {len(ask.book.phrasings.get(pattern, ()))} phrasings"])
     text = " ".join([fill(phrasing.text, names), *asides])
     if found := objections(text, "stop", evidence):
-        return Words(template.text, "template", template.told, checks=found)
+        return replace(template, checks=found)
     told = [each for each in template.told if each.kind != "disliked"]  # of which patterns have no slot
     return Words(text, "phrasebook", told, phrasing.generation_id)
 
@@ -115,7 +115,7 @@ async def _personal(prompt: str, ask: Session, template: Words, evidence: Eviden
         again = await ask.complete(prompt, refused=(first.output or "", words.checks), facts=facts, **shown)
         second = _judged(again, facts, evidence)
         words = replace(second, checks=[*words.checks, *second.checks]) if second.checks else second
-    return Words(template.text, "template", facts, checks=words.checks) if words.checks else words
+    return replace(template, checks=words.checks) if words.checks else words
 
 
 def _judged(answer: Generation, facts: Sequence[Told], evidence: Evidence) -> Words:
@@ -125,5 +125,6 @@ def _judged(answer: Generation, facts: Sequence[Told], evidence: Evidence) -> Wo
         return Words("", "llm", (), answer.generation_id, [f"status: {answer.status}", *why])
     said = json.loads(answer.output or "")
     text = " ".join(said["text"].split())
-    found = objections(text, answer.finish_reason, evidence) + miscited(text, said["facts"], facts, evidence)
-    return Words(text, "llm", cited(text, said["facts"], facts, evidence), answer.generation_id, found)
+    tokens = read(text, evidence)
+    found = objections(text, answer.finish_reason, evidence) + miscited(tokens, said["facts"], facts)
+    return Words(text, "llm", cited(tokens, said["facts"], facts), answer.generation_id, found)

@@ -70,7 +70,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     work = arguments.into or profile.work(run_date)
     if not arguments.into and (saved := generations.salvage(spark, profile, run_date)):
         progress(f"saved {saved} answers of nights that were not published")
-    verdicts(profile.words.file)
+    verdicts(profile.words)
     events, items = read_sources(spark, profile)
     with (
         judge_items(items).kept() as judged_items,

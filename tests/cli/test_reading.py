@@ -15,6 +15,7 @@ from rich.console import Console
 from jobs.cli import print as out
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.generate.review import verdicts
+from jobs.profile import Words
 from jobs.runs import put_run
 from jobs.storage import put_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
@@ -224,7 +225,7 @@ def test_phrasings_come_as_the_file_that_is_read_again(profile, nocturne, tmp_pa
     assert (code, printed.startswith("# Of run-2.")) == (0, True)
     file = tmp_path / "phrasings.yaml"
     file.write_text(printed)
-    found = [(each.text, each.use, each.why) for each in verdicts(str(file))]
+    found = [(each.text, each.use, each.why) for each in verdicts(Words(phrasings=str(file)))]
     assert found == [(good["text"], True, ""), (bad["text"], False, "fluency: -2 nats")]
 
 

@@ -10,6 +10,7 @@ import yaml
 from jobs.errors import ProfileError
 from jobs.generate.phrasebook import Pattern, Phrasebook, Phrasing
 from jobs.generate.review import Verdict, reviewed, verdicts
+from jobs.profile import Words
 
 AX = Pattern("explanation", "AX")
 GOOD, BAD, OWN = "Since {A} is in your history, try {X}.", "Given {A}, {X} is worth a try.", "You know {A}, so try {X}."
@@ -27,12 +28,12 @@ def entry(text: str, use: bool = True, pattern: str = "explanation AX", **more: 
 
 
 def test_no_file_says_nothing() -> None:
-    assert verdicts(None) == []
+    assert verdicts(Words()) == []
     assert reviewed(BOOK, []) == BOOK
 
 
 def test_verdicts_stand_above_the_models(tmp_path: Path) -> None:
-    said = verdicts(written(tmp_path, entry(GOOD, False, why="dull"), entry(BAD), entry(OWN)))
+    said = verdicts(Words(phrasings=written(tmp_path, entry(GOOD, False, why="dull"), entry(BAD), entry(OWN))))
     assert reviewed(BOOK, said)[AX] == [Phrasing(GOOD, "g1", ("by hand: dull",)), Phrasing(BAD, "g2"), Phrasing(OWN, None)]
     book = Phrasebook(reviewed(BOOK, said))
     assert {book.pick(AX, str(key)).text for key in range(20)} == {BAD, OWN}
@@ -68,19 +69,19 @@ def test_of_patterns_that_a_night_does_not_need_nothing_is_taken() -> None:
 )
 def test_what_cannot_be_is_named(tmp_path: Path, wrong: dict[str, object], told: str) -> None:
     with pytest.raises(ProfileError, match=r"words\.phrasings") as error:
-        verdicts(written(tmp_path, entry(GOOD), wrong))
+        verdicts(Words(phrasings=written(tmp_path, entry(GOOD), wrong)))
     assert told in str(error.value)
 
 
 def test_bad_phrasings_may_be_told_to_be_bad(tmp_path: Path) -> None:
-    assert verdicts(written(tmp_path, entry("What a {A}, {X} wonderful.", False)))[0].use is False
+    assert verdicts(Words(phrasings=written(tmp_path, entry("What a {A}, {X} wonderful.", False))))[0].use is False
 
 
 @pytest.mark.parametrize("content", ["- [", "just words", "pattern: explanation AX"])
 def test_no_such_file_and_no_such_list(tmp_path: Path, content: str) -> None:
     file = tmp_path / "phrasings.yaml"
     with pytest.raises(ProfileError, match="No such file"):
-        verdicts(str(file))
+        verdicts(Words(phrasings=str(file)))
     file.write_text(content)
     with pytest.raises(ProfileError, match=r"a list of pattern, text, use and why"):
-        verdicts(str(file))
+        verdicts(Words(phrasings=str(file)))

@@ -11,6 +11,7 @@ import pytest
 
 from jobs.generate import grounds
 from jobs.generate.checks.citations import cited, miscited
+from jobs.generate.checks.reading import read
 from jobs.generate.context import Candidate, Context
 from jobs.generate.engine import Reply
 from jobs.generate.fake_engine import FakeEngine
@@ -66,9 +67,9 @@ def told(profile: Profile, engine: FakeEngine, person: Context) -> Words:
     ids=["all", "any order", "one is missing", "one too many", "unknown", "none"],
 )
 def test_citations(text: str, numbers: list[int], names: list[str], against: list[str]) -> None:
-    evidence = grounds.of_summary(user(**PERSON), "film")
-    assert [fact.label for fact in cited(text, numbers, FACTS, evidence)] == names
-    assert miscited(text, numbers, FACTS, evidence) == against
+    tokens = read(text, grounds.of_summary(user(**PERSON), "film"))
+    assert [fact.label for fact in cited(tokens, numbers, FACTS)] == names
+    assert miscited(tokens, numbers, FACTS) == against
 
 
 TIMED = [fact("likes_tag", "Drama", "e1"), fact("favourite", "Heat", "e1")]
@@ -87,10 +88,10 @@ TIMES = [fact("more_lately", "Drama", "e1"), fact("rhythm", "weekends", "e1")]
     ],
 )
 def test_times_are_cited_for_themselves(text: str, numbers: list[int], kinds: list[str], against: list[str]) -> None:
-    evidence = grounds.of_summary(user(facts=[*TIMED, *TIMES, fact("likes_tag", "Crime", "e1")]), "film")
+    tokens = read(text, grounds.of_summary(user(facts=[*TIMED, *TIMES, fact("likes_tag", "Crime", "e1")]), "film"))
     facts = [Told(each["kind"], each["label"], ("e1",)) for each in (*TIMED, *TIMES)]
-    assert [each.kind for each in cited(text, numbers, facts, evidence)] == kinds
-    assert miscited(text, numbers, facts, evidence) == against
+    assert [each.kind for each in cited(tokens, numbers, facts)] == kinds
+    assert miscited(tokens, numbers, facts) == against
 
 
 def test_what_is_cited_is_what_is_claimed(profile: Profile) -> None:

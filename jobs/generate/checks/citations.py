@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from jobs.generate.checks.evidence import Evidence, fold
-from jobs.generate.checks.reading import Token, read
+from jobs.generate.checks.evidence import fold
+from jobs.generate.checks.reading import Token
 from jobs.generate.checks.times import tags_lately, told_rhythms
 from jobs.generate.told import Told
 from jobs.prompts import in_place
@@ -14,15 +14,14 @@ NAMES = ("title", "tag", "creator", "era")
 TIMED = ("rhythm", "more_lately", "less_lately")
 
 
-def cited(text: str, numbers: Collection[int], facts: Sequence[Told], evidence: Evidence) -> list[Told]:
-    """The facts that are cited, by their number from 1, and told in the text."""
-    tokens = read(text, evidence)
+def cited(tokens: list[Token], numbers: Collection[int], facts: Sequence[Told]) -> list[Told]:
+    """The facts that are cited, by their number from 1, and told in the text of these tokens."""
     return [fact for number, fact in enumerate(facts, 1) if number in numbers and _is_told(fact, tokens)]
 
 
-def miscited(text: str, numbers: Collection[int], facts: Sequence[Told], evidence: Evidence) -> list[str]:
+def miscited(tokens: list[Token], numbers: Collection[int], facts: Sequence[Told]) -> list[str]:
     """What is cited and is no fact, and what is told of which no fact is cited."""
-    tokens, numbered = read(text, evidence), list(enumerate(facts, 1))
+    numbered = list(enumerate(facts, 1))
     known = {_name(fact) for number, fact in numbered if number in numbers}
     of = {_name(fact): number for number, fact in reversed(numbered)}
     named = {token.name: token.text for token in tokens if token.kind in NAMES and token.name not in known}
