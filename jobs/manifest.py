@@ -68,6 +68,11 @@ class Manifest(BaseModel):
         """Records in `rejected`."""
         return self.rows_in - self.rows_later - sum(reasons.get("valid", 0) for reasons in self.counts.values())
 
+    @property
+    def rejected_share(self) -> float:
+        """Share of the records read that are in `rejected`."""
+        return self.rows_rejected / self.rows_in if self.rows_in else 0.0
+
     def refuse_changed(self, now: dict[str, str]) -> None:
         """Refuse to go on with anything but what contexts were made with.
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from string import Template
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.errors import ProfileError
 from jobs.home import REPOSITORY, home
 from jobs.prose import PLAIN, languages, load_language
+from jobs.publish.rules import RULES, Severity
 
 DEFAULT_PROFILE = REPOSITORY / "infra" / "profiles" / "demo.toml"
 REMOTE = ("s3a://", "gs://", "abfss://")
@@ -269,14 +270,37 @@ class Runtime(Table):
     spark_conf: dict[str, str] = {}
 
 
+def _rules(given: dict[str, Any]) -> dict[str, Severity]:
+    """TOML reads `rankings.overlap = "warn"` as a table in a table."""
+    tables = {table: rules if isinstance(rules, dict) else {None: rules} for table, rules in given.items()}
+    flat = {f"{table}.{rule}" if rule else table: value for table, rules in tables.items() for rule, value in rules.items()}
+    if unknown := sorted(flat.keys() - RULES.keys()):
+        raise ValueError(f"unknown rule {', '.join(unknown)}; allowed: {', '.join(sorted(RULES))}")
+    return flat
+
+
 class Gates(Table):
-    """Limits a night must keep to."""
+    """Limits a night must keep to; those that begin with min_coverage are against the last release (jobs/publish/drift.py)."""
 
     max_rejected_share: Share = 0.5
     max_template_share: Share = 1.0
     max_failed_share: Share = 0.5  # of new calls, without a usable answer
     min_grounding: Share = 0.995  # of sentences, all of whose claims and names resolve to what is published ...
     audited_users: Count = 500  # ... in a sample of so many users, the same every night
+    min_coverage: Share = 0.95  # of the last release's users are still there
+    min_overlap: Share = 0.3  # of lists with those before, the mean over users
+    max_psi: Annotated[float, Field(ge=0)] = 0.25  # of scores, and of the lengths of texts
+    max_template_share_rise: Share = 0.2
+    max_rejected_share_rise: Share = 0.05
+    max_tokens_ratio: Annotated[float, Field(gt=0)] = 3.0  # of tokens a user to those of the last nights
+    min_users: Count = 30  # made in a night, to judge what they cost and how many templates they got
+    severity: Annotated[
+        dict[str, Severity], BeforeValidator(_rules)
+    ] = {}  # by TABLE.RULE, where not as in jobs/publish/rules.py
+
+    def severity_of(self, rule: str) -> Severity:
+        """Whether a rule blocks or warns."""
+        return self.severity.get(rule, RULES[rule])
 
 
 class Content(Table):

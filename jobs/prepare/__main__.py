@@ -37,6 +37,8 @@ from jobs.spark import kept, spark_session
 from jobs.storage import remove
 from jobs.weights import local_digest
 
+EVENT = ("user_id", "event_id", "item_id", "time")  # of what publish judges by
+
 
 def parse() -> argparse.Namespace:
     parser = run_parser("prepare", __doc__)
@@ -106,7 +108,10 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
 
 
 def write_contexts(spark, profile, judged, arguments, made, before):
-    """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard."""
+    """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard.
+
+    For publish to judge by, not for a plan: `catalogue/`, and `events/` of changed users.
+    """
     night, run_date = profile.night, str(arguments.run_date)
     work, shards = arguments.into or profile.work(run_date), arguments.shards or profile.night.shards
     events, items = judged[0].valid, judged[1].valid
@@ -119,6 +124,8 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         summaries = released(spark, profile, before, "user_summaries") if before else None
         changed, carried = split_changed(histories, summaries, arguments.force)
         carried.write.mode("overwrite").parquet(f"{work}/carried")
+        if not arguments.into:
+            items.select("item_id").write.mode("overwrite").parquet(f"{work}/catalogue")
         if changed.isEmpty():
             clear(work)
             return n_users, {}
@@ -139,6 +146,9 @@ def write_contexts(spark, profile, judged, arguments, made, before):
             ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
             clear(work)
             ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
+            if not arguments.into:
+                theirs = described.join(rows.select("user_id"), "user_id", how="left_semi")
+                theirs.select(*EVENT).write.parquet(f"{work}/events")
             phrased = generations.phrasings(spark, profile, arguments.force)
             if phrased is not None:
                 phrased.coalesce(1).write.parquet(f"{work}/phrasings")
@@ -147,7 +157,7 @@ def write_contexts(spark, profile, judged, arguments, made, before):
 
 def clear(work: str) -> None:
     """Remove what an earlier try of the night made."""
-    for made in ("contexts", "phrasings", "results", "generate"):
+    for made in ("contexts", "events", "phrasings", "results", "generate"):
         remove(f"{work}/{made}")
 
 

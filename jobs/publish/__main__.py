@@ -26,8 +26,9 @@ from jobs.home import home
 from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
+from jobs.publish.drift import judge_against_last
 from jobs.publish.expectations import judge
-from jobs.publish.gates import Verdict, judge_across, judge_figures, template_share
+from jobs.publish.gates import Verdict, complaint, judge_across, judge_figures, read_proof, template_share
 from jobs.publish.page import write_page
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
@@ -74,7 +75,7 @@ class Night:
         try:
             self.progress("tables assembled")
             self.columns["template_share"] = template_share(tables["user_summaries"], tables["explanations"])
-            self.judge(tables)
+            self.judge(tables, made)
             release, status = self.release(tables)
         finally:
             for rows in (made, *tables.values()):
@@ -110,7 +111,7 @@ class Night:
         told = {"calls_cached": cached, "calls_refused": asked["calls_refused"]}
         return figures | told | {"predicted": list(self.predicted().items()) or None}
 
-    def judge(self, tables: dict[str, DataFrame]) -> None:
+    def judge(self, tables: dict[str, DataFrame], made: DataFrame) -> None:
         """Write the verdict of every rule.
 
         Raises:
@@ -118,16 +119,21 @@ class Night:
         """
         docs = str(home() / "docs" / self.profile.name / self.manifest.run_id)
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
-        limits = self.profile.gates
-        across = judge_across(tables, self.manifest, limits) + judge_figures(self.columns, limits)
+        self.progress(f"{len(verdicts)} rules of contracts judged")
+        about, limits = (self.spark, self.profile, self.manifest), self.profile.gates
+        across = judge_across(tables, read_proof(*about, made), self.manifest, self.profile)
+        across += judge_figures(self.columns, limits)
+        self.progress(f"{len(across)} rules across tables judged")
+        drift = judge_against_last(*about, tables, made, self.columns["prompt_tokens"] + self.columns["output_tokens"])
+        self.progress(f"{len(drift)} rules against the last release judged")
         words, found = self.audit(tables)
-        verdicts += [each.row(self.manifest) for each in across + words]
+        verdicts += [each.row(self.manifest, limits) for each in across + drift + words]
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
         page = write_page(Path(docs), self.manifest, verdicts, found)
         self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
         if failed:
-            message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
+            message = complaint(failed, self.manifest, page)
             self.record("blocked", message=message)
             raise GateError(message)
 
@@ -225,11 +231,6 @@ class Night:
             self.profile, manifest.run_id, manifest.run_date, self.started_at, status,
             **about, **self.columns, **times, **columns,
         )  # fmt: skip
-
-
-def _describe(verdict: dict[str, Any]) -> str:
-    keys = f"; e.g. {'; '.join(verdict['sample_keys'])}" if verdict["sample_keys"] else ""
-    return f"  {verdict['table']}.{verdict['rule']}: {verdict['observed']} (expected {verdict['expected']}){keys}"
 
 
 if __name__ == "__main__":

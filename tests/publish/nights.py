@@ -21,6 +21,8 @@ from jobs.storage import write_json
 Row = dict[str, Any]
 
 STARTED = datetime(2024, 5, 2, 2, 0, tzinfo=UTC)
+CATALOGUE = ("i1", "i2", "i9")
+OWN_EVENT = ("event_id", "item_id", "time")
 NIGHT, NEXT = date(2024, 5, 1), date(2024, 5, 2)
 
 
@@ -141,6 +143,9 @@ def prepared(
     calls = [call for row in rows for call in row["calls"]]
     _parquet(f"{work}/results/shard=0", loose("generations", OF_THE_RUN), calls, "calls")
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
+    _parquet(f"{work}/catalogue", pa.schema([("item_id", pa.string())]), [{"item_id": name} for name in CATALOGUE])
+    log = loose("evidence", tuple(name for name in contract("evidence").names if name not in ("user_id", *OWN_EVENT)))
+    _parquet(f"{work}/events", log, [event for row in rows for event in events(row["user_id"])])
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))
     write_json(f"{work}/generate/0.json", {"seconds": 7.0, "predicted": {"calls": 3.0}})
     about: Row = {
@@ -156,6 +161,11 @@ def prepared(
     manifest = Manifest(**(about | changes))
     manifest.write(work)
     return manifest
+
+
+def events(user: str) -> list[Row]:
+    """What prepare leaves of a user's events: those that are evidence of a good row."""
+    return [{"user_id": user} | {name: each[name] for name in OWN_EVENT} for each in made(user)["evidence"]]
 
 
 def _context(row: Row) -> Row:
