@@ -270,10 +270,12 @@ class Runtime(Table):
     spark_conf: dict[str, str] = {}
 
 
-def _rules(given: dict[str, Any]) -> dict[str, Severity]:
-    """TOML reads `rankings.overlap = "warn"` as a table in a table."""
-    tables = {table: rules if isinstance(rules, dict) else {None: rules} for table, rules in given.items()}
-    flat = {f"{table}.{rule}" if rule else table: value for table, rules in tables.items() for rule, value in rules.items()}
+def _rules(given: Any) -> Any:
+    """By TABLE.RULE; TOML reads `rankings.overlap = "warn"` as a table in a table."""
+    if not isinstance(given, dict):
+        return given
+    tables = {name: each if isinstance(each, dict) else {"": each} for name, each in given.items()}
+    flat = {f"{name}.{rule}".removesuffix("."): each for name, rules in tables.items() for rule, each in rules.items()}
     if unknown := sorted(flat.keys() - RULES.keys()):
         raise ValueError(f"unknown rule {', '.join(unknown)}; allowed: {', '.join(sorted(RULES))}")
     return flat

@@ -31,6 +31,18 @@ def message(file) -> str:
         ({"storage": {"path": "x"}}, ["storage.path: unknown key (value 'x')", "allowed: warehouse"]),
         ({"runtime": {"java": "x"}}, ["runtime.java: unknown key (value 'x')", "spark_conf"]),
         ({"gates": {"rejected": 1}}, ["gates.rejected: unknown key (value 1)", "max_rejected_share"]),
+        (
+            {"gates": {"severity": {"rankings.overlapp": "warn"}}},
+            ["gates.severity: unknown rule rankings.overlapp; allowed: evidence."],
+        ),
+        ({"gates": {"severity": {"rankings": {"score": "warn"}}}}, ["unknown rule rankings.score;", "rankings.overlap,"]),
+        (
+            {"gates": {"severity": {"rankings.overlap": "mild"}}},
+            ["gates.severity.rankings.overlap", "'block' or 'warn'", "'mild'"],
+        ),
+        ({"gates": {"severity": "warn"}}, ["gates.severity: ", "dictionary", "'warn'"]),
+        ({"gates": {"min_coverage": 95.0}}, ["gates.min_coverage", "less than or equal to 1", "95.0"]),
+        ({"gates": {"max_tokens_ratio": 0.0}}, ["gates.max_tokens_ratio", "greater than 0", "0.0"]),
         ({"nigth": {"shards": 3}}, ["nigth: unknown key (value {'shards': 3})", "events, gates, items, model, night"]),
         # missing keys
         ({"events": {"user": None}}, ["events.user: missing"]),
@@ -233,6 +245,15 @@ def test_each_language_has_a_way_to_be_said(tmp_path):
 @pytest.mark.parametrize(("given", "weight"), [("measured", 0.0), (1, 1.0), (0.25, 0.25)])
 def test_a_weight_is_a_number_or_measured(tmp_path, given, weight):
     assert profile(tmp_path, night={"model_weight": given}).night.fused_weight == weight
+
+
+@pytest.mark.parametrize("line", ['rankings.overlap = "warn"', '"rankings.overlap" = "warn"'])
+def test_a_rule_is_named_as_its_verdict_is(tmp_path, line):
+    file = write_profile(tmp_path)
+    file.write_text(f"{file.read_text()}\n[gates.severity]\n{line}\n")
+    gates = load_profile(file).gates
+    assert (gates.severity_of("rankings.overlap"), gates.severity_of("user_summaries.coverage")) == ("warn", "block")
+    assert gates.severity_of("rankings.score_psi") == "warn"
 
 
 @pytest.mark.parametrize("given", ["auto", -0.5, True])

@@ -35,7 +35,7 @@ from jobs.manifest import Manifest
 from jobs.profile import Gates, Profile
 from jobs.publish.gates import SAMPLES, Verdict, template_share
 from jobs.releases import find, released
-from jobs.storage import read_rows
+from jobs.runs import runs
 
 TOP = 10
 DECILES = [n / 10 for n in range(1, 10)]
@@ -61,8 +61,7 @@ def judge_against_last(
     last = find(profile, manifest.release_before) if manifest.release_before else None
     names = dict.fromkeys(table for table, _ in COMPARED)
     before = {name: released(spark, profile, last, name) for name in names} if last else None
-    runs = sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
-    of_run = judge_run(made, manifest, tokens, runs, last.run_id if last else None, profile.gates)
+    of_run = judge_run(made, manifest, tokens, runs(profile), last.run_id if last else None, profile.gates)
     return judge_drift(tables, before, profile.gates) + of_run
 
 
@@ -177,16 +176,16 @@ def stability(before: Sequence[int], now: Sequence[int]) -> list[float]:
 
 
 def judge_run(
-    made: DataFrame, manifest: Manifest, tokens: int, runs: Sequence[Row], last: str | None, limits: Gates
+    made: DataFrame, manifest: Manifest, tokens: int, past: Sequence[Row], last: str | None, limits: Gates
 ) -> list[Verdict]:
-    """Rules about the run: `made` has its rows of `results`, `tokens` are those of its new calls; among `runs`, rows of that
-    table, is the `last` release's run."""
-    few = f"{manifest.users_changed} users made tonight" if manifest.users_changed < limits.min_users else None
-    before = next((row for row in runs if row["run_id"] == last), {})
+    """Rules about the run: `made` has its rows of `results`, `tokens` are those of its new calls; among `past`, rows of
+    `runs`, is the `last` release's run."""
+    few = f"{manifest.users_changed} users made tonight, too few to say" if manifest.users_changed < limits.min_users else None
+    before = next((row for row in past if row["run_id"] == last), {})
     texts, records = before.get("template_share"), before.get("rows_in")
     templates = 0.0 if few else template_share(made.select("summary.*"), made.select(F.inline("explanations")))
     rejected = before["rows_rejected"] / records if records else None
-    usual = [spent for row in runs if (spent := spent_on_a_user(row, limits.min_users))][-NIGHTS:]
+    usual = [spent for row in past if (spent := spent_on_a_user(row, limits.min_users))][-NIGHTS:]
     return [
         _at_most_above("explanations", "template_share_rise", templates, texts, limits.max_template_share_rise, few),
         _at_most_above("rejected", "share_rise", manifest.rejected_share, rejected, limits.max_rejected_share_rise),

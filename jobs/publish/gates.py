@@ -5,10 +5,8 @@ What the last release says of a night is in `drift`; which rules block is in `ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -179,24 +177,6 @@ def judge_figures(run: dict[str, Any], limits: Gates) -> list[Verdict]:
         _at_most("explanations", "template_share", run["template_share"], limits.max_template_share),
         _at_most("generations", "failed_share", failed, limits.max_failed_share),
     ]
-
-
-def complaint(failed: Sequence[dict[str, Any]], manifest: Manifest, page: Path) -> str:
-    """Why nothing is published, rule by rule (rows of `validations`), and what to do about it."""
-    stays = f"{manifest.release_before} stays public" if manifest.release_before else "nothing was public before"
-    return "\n".join(
-        [
-            f"nothing was published, {stays}; rules that block failed:",
-            *map(_described, failed),
-            f"look at its tables: infra/nocturne query --release {manifest.run_id} SQL, and at every rule: {page}",
-            'if it is right as it is (after --users N coverage falls, say): infra/nocturne release --accept "why"',
-        ]
-    )
-
-
-def _described(verdict: dict[str, Any]) -> str:
-    keys = f"; e.g. {'; '.join(verdict['sample_keys'])}" if verdict["sample_keys"] else ""
-    return f"  {verdict['table']}.{verdict['rule']}: {verdict['observed']} (expected {verdict['expected']}){keys}"
 
 
 def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:

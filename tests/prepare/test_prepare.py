@@ -26,11 +26,14 @@ from tests.data.inputs import profile, write_jsonl, write_lines
 STARTED = datetime(2030, 1, 1, tzinfo=UTC)
 
 
+def arguments(run_date, **options):
+    defaults = {"run_id": "r", "run_date": date.fromisoformat(run_date), "started_at": STARTED}
+    return argparse.Namespace(**defaults | {"users": None, "shards": None, "force": False, "into": None} | options)
+
+
 def night(spark, one, run_date, **options):
     """The manifest of a night, and its contexts by user."""
-    defaults = {"run_id": "r", "run_date": date.fromisoformat(run_date), "started_at": STARTED}
-    arguments = argparse.Namespace(**defaults | {"users": None, "shards": None, "force": False, "into": None} | options)
-    manifest = prepare(spark, one, arguments, Progress("test"))
+    manifest = prepare(spark, one, arguments(run_date, **options), Progress("test"))
     read = spark.read.schema(contract("contexts").spark()).parquet(f"{one.work(run_date)}/contexts")
     return manifest, {row["user_id"]: row.asDict(recursive=True) for row in read.collect()}
 
@@ -69,6 +72,22 @@ def test_its_contexts_rest_on_what_the_customer_did(shopped):
         assert {part["event_id"] for part in parts} - {None} <= set(history)
         assert {event for fact in context["facts"] for event in fact["evidence"]} <= set(history)
         assert not {each["item_id"] for each in context["candidates"]} & {event["item_id"] for event in history.values()}
+
+
+def test_it_leaves_what_publish_judges_by(spark, shopped):
+    one, _, contexts = shopped
+    log, catalogue = (spark.read.parquet(f"{one.work(shop.RUN_DATE)}/{name}").collect() for name in ("events", "catalogue"))
+    assert Counter(row["user_id"] for row in log) == {user: context["n_events"] for user, context in contexts.items()}
+    assert max(row["time"] for row in log) < datetime.fromisoformat(shop.RUN_DATE)
+    shown = {(user, event["event_id"], event["item_id"]) for user, each in contexts.items() for event in each["history"]}
+    assert shown <= {(row["user_id"], row["event_id"], row["item_id"]) for row in log}
+    assert {row["item_id"] for row in catalogue} == {*shop.TOOLS, *shop.SHARED_TITLE}
+
+
+def test_a_plan_does_not_pay_for_that(spark, tmp_path):
+    one, into = load_profile(shop.write_shop(tmp_path)), tmp_path / "plan"
+    prepare(spark, one, arguments(shop.RUN_DATE, users="2", into=str(into)), Progress("test"))
+    assert {each.name for each in into.iterdir()} == {"carried", "contexts", "rejected"}
 
 
 def test_a_night_again_gives_the_same(spark, shopped):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jobs.contracts import OF_THE_RUN, PUBLISHED, contract
 from jobs.manifest import Manifest
 from jobs.profile import Profile
-from jobs.releases import Release, publish
+from jobs.releases import Release, publish, releases
 from jobs.storage import write_json
 
 Row = dict[str, Any]
@@ -133,9 +133,13 @@ def prepared(
     carried: Iterable[str] = (),
     n_rejected: int = 1,
     release_before: str | None = None,
+    log: list[Row] | None = None,
     **changes: Any,
 ) -> Manifest:
-    """Write the night's work folder as prepare and generate leave it, with `changes` in its manifest."""
+    """Write the night's work folder as prepare and generate leave it, with `changes` in its manifest.
+
+    `log` has the users' events, by default those that are evidence of good rows.
+    """
     work = profile.work(str(night))
     contexts = [_context(row) for row in rows]
     _parquet(f"{work}/contexts/shard=0", loose("contexts", ("shard",)), contexts)
@@ -144,8 +148,8 @@ def prepared(
     _parquet(f"{work}/results/shard=0", loose("generations", OF_THE_RUN), calls, "calls")
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
     _parquet(f"{work}/catalogue", pa.schema([("item_id", pa.string())]), [{"item_id": name} for name in CATALOGUE])
-    log = loose("evidence", tuple(name for name in contract("evidence").names if name not in ("user_id", *OWN_EVENT)))
-    _parquet(f"{work}/events", log, [event for row in rows for event in events(row["user_id"])])
+    others = tuple(name for name in contract("evidence").names if name not in ("user_id", *OWN_EVENT))
+    _parquet(f"{work}/events", loose("evidence", others), events(rows) if log is None else log)
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))
     write_json(f"{work}/generate/0.json", {"seconds": 7.0, "predicted": {"calls": 3.0}})
     about: Row = {
@@ -156,6 +160,7 @@ def prepared(
         "shards": [0] if rows else [],
         "counts": {"events": {"valid": 20, "later": 5, "bad_time": n_rejected}, "items": {"valid": 10}},
         "release_before": release_before,
+        "releases_known": max((each.sequence for each in releases(profile)), default=0),
         "seconds": {"prepare": 3.0},
     }
     manifest = Manifest(**(about | changes))
@@ -163,9 +168,10 @@ def prepared(
     return manifest
 
 
-def events(user: str) -> list[Row]:
-    """What prepare leaves of a user's events: those that are evidence of a good row."""
-    return [{"user_id": user} | {name: each[name] for name in OWN_EVENT} for each in made(user)["evidence"]]
+def events(rows: list[Row]) -> list[Row]:
+    """What prepare leaves of users' events: those that good rows of them have as evidence."""
+    users = [row["user_id"] for row in rows]
+    return [{"user_id": user} | {name: each[name] for name in OWN_EVENT} for user in users for each in made(user)["evidence"]]
 
 
 def _context(row: Row) -> Row:
@@ -218,5 +224,4 @@ def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str 
         write_deltalake(path, pa.Table.from_pylist(each, schema=loose(name)), partition_by=["run_date"], **more)
         versions[name] = DeltaTable(path).version()
     new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
-    publish(profile, new)
-    return new
+    return publish(profile, new)
