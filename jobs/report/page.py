@@ -1,0 +1,269 @@
+"""The page of a night: one HTML file that needs nothing from outside and obeys nothing that stands in the data.
+
+Every text is escaped and stripped of what steers a reader's screen (`inert`), texts of users and items are isolated from the
+writing direction of what is around them, and the page's policy (Content-Security-Policy) forbids all but its own style sheet and
+script, named by their hashes. Made for published, blocked and failed runs alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime
+from functools import cache
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from jobs.home import home
+from jobs.profile import Profile
+from jobs.progress import Progress
+from jobs.report import pictures
+from jobs.report.figures import Figures, Row, gather
+from jobs.report.people import Person
+
+HERE = Path(__file__).parent
+NAME = "night.html"
+USERS = 30
+MOST_BYTES = 2_000_000  # of a page: users are left out of the sample until it fits
+MOST_CHARACTERS = 1_000  # of any text in it
+METRICS = ("ndcg@10", "recall@10", "mrr@10", "coverage@20")  # of lists; the first has the picture
+WORDS = ("grounding", "claims_resolved", "coverage", "faithfulness", "accepted", "template_share", "distinctness")
+SEGMENTS = ("summaries", "explanations")
+STEERING = {"Cc", "Cf", "Cs", "Co"}  # categories of characters that a reader does not see
+JOINERS = "\n\u200c\u200d"  # without which Persian and emoji fall apart
+
+
+def write_report(profile: Profile, run_id: str | None = None, into: Path | None = None) -> Path:
+    """Write the page of a run, by default of the last, into a file, by default beside its Data Docs; returns the file.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    figures = gather(profile, run_id, USERS)
+    page = into or place(profile, figures.run["run_id"])
+    page.parent.mkdir(parents=True, exist_ok=True)
+    docs = data_docs(place(profile, figures.run["run_id"]).parent, page.parent)
+    page.write_bytes(fitting(figures, docs, profile.name))
+    return page
+
+
+def place(profile: Profile, run_id: str) -> Path:
+    """Where a run's page is, if it has been made."""
+    return home() / "docs" / profile.name / run_id / NAME
+
+
+def made(profile: Profile, run_id: str, progress: Progress) -> str | None:
+    """Write the page of a night that has just ended. A page that cannot be made is told, and takes no night down."""
+    try:
+        page = str(write_report(profile, run_id))
+    except Exception as error:
+        progress(f"no page of the night: {type(error).__name__}: {error}; infra/nocturne report --run {run_id} makes it")
+        return None
+    progress(f"page of the night: {page}")
+    return page
+
+
+def fitting(figures: Figures, docs: dict[str, str], profile: str) -> bytes:
+    """The page with as many users of the sample as `MOST_BYTES` allow."""
+    drawn = figures.people.drawn
+    while True:
+        page = render(replace(figures, people=replace(figures.people, drawn=drawn)), docs, profile).encode()
+        if len(page) <= MOST_BYTES or not drawn:
+            return page
+        drawn = drawn[: len(drawn) // 2]
+
+
+def data_docs(folder: Path, seen_from: Path) -> dict[str, str]:
+    """Great Expectations' page of each table, relative to ours; none where ours lies elsewhere."""
+    if folder.resolve() != seen_from.resolve():
+        return {}
+    tables = sorted(each for each in (folder / "validations").glob("*") if each.is_dir())
+    pages = {each.name: next(iter(sorted(each.rglob("*.html"))), None) for each in tables}
+    return {name: page.relative_to(folder).as_posix() for name, page in pages.items() if page}
+
+
+def render(figures: Figures, docs: dict[str, str], profile: str) -> str:
+    style, script = _asset("page.css"), _asset("page.js")
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
+    )
+    return _template().render(
+        figures=figures,
+        run=figures.run,
+        verdict=verdict(figures),
+        tables=by_table(figures.verdicts),
+        splits=splits(figures.lists),
+        words=words(figures.words),
+        docs=docs,
+        profile=profile,
+        policy=Markup(policy),
+        style=Markup(style),
+        script=Markup(script),
+    )
+
+
+def inert(value: Any) -> Any:
+    """Any value as text that is shown and not obeyed: Jinja escapes it, this takes what steers and what never ends."""
+    if value is None or isinstance(value, Markup):
+        return value if value is not None else ""
+    text = str(value)
+    text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return "".join("\ufffd" if unicodedata.category(c) in STEERING and c not in JOINERS else c for c in text)
+
+
+# --- what is said of the figures ----------
+
+
+def verdict(figures: Figures) -> str:
+    """The night in a sentence."""
+    run, failed = figures.run, figures.failed
+    blocking = sum(each["severity"] == "block" for each in failed)
+    seen = f"readers see {figures.before.release_id} still" if figures.before else "nothing is public yet"
+    rules = f"all {len(figures.verdicts)} rules hold" if not failed else f"{_n(len(failed), 'rule')} failed, none that blocks"
+    match run["status"]:
+        case "published":
+            return (
+                f"{_n(run['users'] or 0, 'user')} of this night are public, {run['users_changed'] or 0:,} of them new; {rules}."
+            )
+        case "unchanged":
+            return f"Nothing differs from {run['release_id']}, which readers see as before; {rules}."
+        case "blocked":
+            return f"{_n(blocking, 'rule')} that {'blocks' if blocking == 1 else 'block'} failed, so nothing was published: {seen}."
+        case "failed":
+            return f"It ended before its tables were judged: {seen}."
+        case "running":
+            return f"It is at work, or was stopped without a word: {seen}."
+        case other:
+            return f"It is {other}: {_n(len(failed), 'rule')} of {len(figures.verdicts)} failed."
+
+
+def by_table(verdicts: list[Row]) -> list[tuple[str, list[Row], int]]:
+    """Table, its rules, how many of them failed: tables with failures first, in each what failed first."""
+    tables = [(name, list(rules)) for name, rules in groupby(sorted(verdicts, key=itemgetter("table")), itemgetter("table"))]
+    counted = [(name, rules, sum(not each["passed"] for each in rules)) for name, rules in tables]
+    return sorted(counted, key=lambda each: (-each[2], each[0]))
+
+
+def splits(rows: list[Row]) -> list[dict[str, Any]]:
+    """Each split of an evaluation: methods with their figures by metric, ours by segment, and differences of the first metric."""
+    return [_split(name, [row for row in rows if row["split"] == name]) for name in dict.fromkeys(row["split"] for row in rows)]
+
+
+def _split(name: str, rows: list[Row]) -> dict[str, Any]:
+    plain = [row for row in rows if row["against"] is None and row["metric"] in METRICS]
+    named: dict[str, dict[str, Row]] = {}
+    for row in plain:
+        if row["segment"] == "all" or row["method"] == "ours":
+            label = row["method"] if row["segment"] == "all" else f"{row['method']}, {row['segment'].replace('_', ' ')}"
+            named.setdefault(label, {})[row["metric"]] = row
+    against = [row for row in rows if row["against"] and row["segment"] == "all" and row["metric"] == METRICS[0]]
+    others = [row for row in rows if "@" not in row["metric"] and row["segment"] == "all"]
+    first = [row for row in plain if row["metric"] == METRICS[0]]
+    return {
+        "name": name.replace("_", " "),
+        "methods": {label: found for label, found in named.items() if METRICS[0] in found},
+        "scale": scale(first),
+        "against": against,
+        "difference": scale(against),
+        "others": others,
+        "n_users": max((row["n_users"] for row in first), default=0),
+    }
+
+
+def words(rows: list[Row]) -> list[tuple[str, str, Row]]:
+    """Metric, segment and figure of all texts; of faithfulness what cited events take off beyond random ones."""
+    shown = [row for row in rows if (row["method"], row["against"]) in (("all", None), ("cited", "random"))]
+    found = {(row["metric"], row["segment"]): row for row in shown}
+    keys = [(metric, segment) for metric in WORDS for segment in SEGMENTS]
+    return [(metric, segment, found[metric, segment]) for metric, segment in keys if (metric, segment) in found]
+
+
+def scale(rows: Iterable[Row]) -> tuple[float, float]:
+    """From the least to the most of some figures and their intervals, and 0."""
+    ends = [row[name] for row in rows for name in ("low", "value", "high") if row[name] is not None]
+    return min([0.0, *ends]), max([0.0, *ends])
+
+
+def anchors(person: Person, number: int) -> dict[str, tuple[str, Row]]:
+    """Event id -> where the event stands in the page, and its row."""
+    return {event["event_id"]: (f"u{number}e{at}", event) for at, event in enumerate(person.events, 1)}
+
+
+# --- how values look ----------
+
+
+def _n(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:.{digits}%}"
+
+
+def figure(row: Row | None, sign: str = "") -> str:
+    """A value with its interval."""
+    if row is None:
+        return "–"
+    if row["low"] is None:
+        return f"{row['value']:{sign}.3f}"
+    return f"{row['value']:{sign}.3f} ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+
+
+def seconds(value: float | None) -> str:
+    """`1 h 02 min`, `2 min 31 s`, `48 s`."""
+    if value is None:
+        return "–"
+    minutes, rest = divmod(round(value), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def day(value: date | datetime) -> str:
+    return f"{value:%Y-%m-%d}"
+
+
+def moment(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if value else "–"
+
+
+def spelled(name: str) -> str:
+    """`user_summaries` as people write it."""
+    return name.replace("_", " ")
+
+
+@cache
+def _template() -> Any:
+    jinja = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=inert,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = (number, percent, figure, seconds, day, moment, spelled)
+    jinja.filters |= {each.__name__: each for each in shown}
+    jinja.globals |= {"pictures": pictures, "anchors": anchors, "scale": scale, "METRICS": METRICS}
+    return jinja.get_template("page.html")
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """What a policy calls it by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
