@@ -1,8 +1,8 @@
 """The page of a night: one HTML file that needs nothing from outside and obeys nothing that stands in the data.
 
 Every text is escaped and stripped of what steers a reader's screen (`inert`), texts of users and items are isolated from the
-writing direction of what is around them, and the page's policy (Content-Security-Policy) forbids all but its own style sheet and
-script, named by their hashes. Made for published, blocked and failed runs alike.
+writing direction of what is around them, and the page's policy (Content-Security-Policy) forbids all but its own style sheet
+and script, named by their hashes. Made for published, blocked and failed runs alike.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cache
@@ -26,6 +25,7 @@ from jobs.home import home
 from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.report import pictures
+from jobs.report.evaluated import METRICS, scale, splits, words
 from jobs.report.figures import Figures, Row, gather
 from jobs.report.people import Person
 
@@ -34,9 +34,7 @@ NAME = "night.html"
 USERS = 30
 MOST_BYTES = 2_000_000  # of a page: users are left out of the sample until it fits
 MOST_CHARACTERS = 1_000  # of any text in it
-METRICS = ("ndcg@10", "recall@10", "mrr@10", "coverage@20")  # of lists; the first has the picture
-WORDS = ("grounding", "claims_resolved", "coverage", "faithfulness", "accepted", "template_share", "distinctness")
-SEGMENTS = ("summaries", "explanations")
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
 STEERING = {"Cc", "Cf", "Cs", "Co"}  # categories of characters that a reader does not see
 JOINERS = "\n\u200c\u200d"  # without which Persian and emoji fall apart
 
@@ -92,9 +90,7 @@ def data_docs(folder: Path, seen_from: Path) -> dict[str, str]:
 
 def render(figures: Figures, docs: dict[str, str], profile: str) -> str:
     style, script = _asset("page.css"), _asset("page.js")
-    policy = (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"{POLICY}; style-src {_digest(style)}; script-src {_digest(script)}"
     return _template().render(
         figures=figures,
         run=figures.run,
@@ -130,19 +126,17 @@ def verdict(figures: Figures) -> str:
     rules = f"all {len(figures.verdicts)} rules hold" if not failed else f"{_n(len(failed), 'rule')} failed, none that blocks"
     match run["status"]:
         case "published":
-            return (
-                f"{_n(run['users'] or 0, 'user')} of this night are public, {run['users_changed'] or 0:,} of them new; {rules}."
-            )
+            return f"{_n(run['users'] or 0, 'user')} are public, {run['users_changed'] or 0:,} of them changed; {rules}."
         case "unchanged":
             return f"Nothing differs from {run['release_id']}, which readers see as before; {rules}."
         case "blocked":
-            return f"{_n(blocking, 'rule')} that {'blocks' if blocking == 1 else 'block'} failed, so nothing was published: {seen}."
+            return f"Nothing was published, since {_n(blocking, 'blocking rule')} failed: {seen}."
         case "failed":
             return f"It ended before its tables were judged: {seen}."
         case "running":
             return f"It is at work, or was stopped without a word: {seen}."
         case other:
-            return f"It is {other}: {_n(len(failed), 'rule')} of {len(figures.verdicts)} failed."
+            return f"It is {other}; {_n(len(failed), 'rule')} of {len(figures.verdicts)} failed."
 
 
 def by_table(verdicts: list[Row]) -> list[tuple[str, list[Row], int]]:
@@ -150,46 +144,6 @@ def by_table(verdicts: list[Row]) -> list[tuple[str, list[Row], int]]:
     tables = [(name, list(rules)) for name, rules in groupby(sorted(verdicts, key=itemgetter("table")), itemgetter("table"))]
     counted = [(name, rules, sum(not each["passed"] for each in rules)) for name, rules in tables]
     return sorted(counted, key=lambda each: (-each[2], each[0]))
-
-
-def splits(rows: list[Row]) -> list[dict[str, Any]]:
-    """Each split of an evaluation: methods with their figures by metric, ours by segment, and differences of the first metric."""
-    return [_split(name, [row for row in rows if row["split"] == name]) for name in dict.fromkeys(row["split"] for row in rows)]
-
-
-def _split(name: str, rows: list[Row]) -> dict[str, Any]:
-    plain = [row for row in rows if row["against"] is None and row["metric"] in METRICS]
-    named: dict[str, dict[str, Row]] = {}
-    for row in plain:
-        if row["segment"] == "all" or row["method"] == "ours":
-            label = row["method"] if row["segment"] == "all" else f"{row['method']}, {row['segment'].replace('_', ' ')}"
-            named.setdefault(label, {})[row["metric"]] = row
-    against = [row for row in rows if row["against"] and row["segment"] == "all" and row["metric"] == METRICS[0]]
-    others = [row for row in rows if "@" not in row["metric"] and row["segment"] == "all"]
-    first = [row for row in plain if row["metric"] == METRICS[0]]
-    return {
-        "name": name.replace("_", " "),
-        "methods": {label: found for label, found in named.items() if METRICS[0] in found},
-        "scale": scale(first),
-        "against": against,
-        "difference": scale(against),
-        "others": others,
-        "n_users": max((row["n_users"] for row in first), default=0),
-    }
-
-
-def words(rows: list[Row]) -> list[tuple[str, str, Row]]:
-    """Metric, segment and figure of all texts; of faithfulness what cited events take off beyond random ones."""
-    shown = [row for row in rows if (row["method"], row["against"]) in (("all", None), ("cited", "random"))]
-    found = {(row["metric"], row["segment"]): row for row in shown}
-    keys = [(metric, segment) for metric in WORDS for segment in SEGMENTS]
-    return [(metric, segment, found[metric, segment]) for metric, segment in keys if (metric, segment) in found]
-
-
-def scale(rows: Iterable[Row]) -> tuple[float, float]:
-    """From the least to the most of some figures and their intervals, and 0."""
-    ends = [row[name] for row in rows for name in ("low", "value", "high") if row[name] is not None]
-    return min([0.0, *ends]), max([0.0, *ends])
 
 
 def anchors(person: Person, number: int) -> dict[str, tuple[str, Row]]:
@@ -246,14 +200,8 @@ def spelled(name: str) -> str:
 
 @cache
 def _template() -> Any:
-    jinja = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=inert,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    jinja = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, finalize=inert)
+    jinja.trim_blocks = jinja.lstrip_blocks = True
     shown = (number, percent, figure, seconds, day, moment, spelled)
     jinja.filters |= {each.__name__: each for each in shown}
     jinja.globals |= {"pictures": pictures, "anchors": anchors, "scale": scale, "METRICS": METRICS}

@@ -11,22 +11,29 @@ import duckdb
 
 from jobs.profile import Profile
 from jobs.releases import Release
+from jobs.report.queries import query
 from jobs.storage import delta_uri
 
 Row = dict[str, Any]
 
 POOL = 50_000  # users, at most about so many, that the sample is drawn from
 OVERLAP = 10  # places of a list that are compared with the release before
-KINDS = {"random": 0.4, "cold": 0.2, "template": 0.2, "list changed": 0.2}  # share of the sample
+KINDS = {  # why somebody is in the sample -> share of the sample, which of the pool, in which order
+    "random": (0.4, "true", "place"),
+    "cold": (0.2, "cold", "place"),
+    "template": (0.2, "template", "place"),
+    "list changed": (0.2, "kept < 1", "kept, place"),
+    "": (1.0, "true", "place"),  # where there are too few of the others
+}
 
 
 @dataclass
 class Person:
-    """One user's published rows. `why` says why they are in the sample; `kept` the share of their list that stayed."""
+    """One user's published rows. `why` says why they are in the sample, `kept` which share of their list the last release's had."""
 
     user_id: str
     why: list[str]
-    kept: float | None = None
+    kept: float | None
     summary: Row = field(default_factory=dict)
     ranked: list[Row] = field(default_factory=list)  # rankings with explanation, claims, evidence, written_by, checks
     events: list[Row] = field(default_factory=list)  # evidence that is cited, newest first
@@ -48,71 +55,54 @@ class People:
     of: int
 
 
-def people(
-    profile: Profile, db: duckdb.DuckDBPyConnection, shown: Release | None, before: Release | None, n_users: int
-) -> People:
+def people(profile: Profile, db: duckdb.DuckDBPyConnection, before: Release | None, n_users: int) -> People:
     """At most `n_users`, in the order of a hash of their id: the same people every night, as long as they are there."""
-    if shown is None:
-        return People([], 0)
-    (users,) = db.execute("select count(*) from user_summaries").fetchone() or (0,)
+    users = int(query(db, "select count(*) as n from user_summaries")[0]["n"])
     _pool(db, users)
-    drawn = _drawn(profile, db, before, n_users)
+    _compare(profile, db, before)
+    drawn = _drawn(db, n_users)
     _fill(db, drawn)
     return People(list(drawn.values()), users)
 
 
 def _pool(db: duckdb.DuckDBPyConnection, users: int) -> None:
-    """The table `pool`: of users, a share by hash that is at most about `POOL`."""
-    every = max(1, -(-users // POOL))
-    templates = "list_contains([source] || explained_by, 'template')"
+    """The table `pool`: of users, a share by hash that is at most about `POOL`; whether they are cold or have a template."""
+    share = f"hash(user_id) % {max(1, -(-users // POOL))} = 0"
     db.execute(
-        f"create temp table pool as with mine as (select * from user_summaries where hash(user_id) % {every} = 0), "
-        "told as (select user_id, list(distinct source) as explained_by from explanations "
-        f"where hash(user_id) % {every} = 0 group by user_id) "
-        f"select user_id, cold, coalesce({templates}, source = 'template') as template, md5(user_id) as place "
-        "from mine left join told using (user_id)"
+        f"create temp table pool as with told as (select distinct user_id from explanations where source = 'template' and {share}) "
+        "select user_id, cold, source = 'template' or told.user_id is not null as template, md5(user_id) as place "
+        f"from (select * from user_summaries where {share}) left join told using (user_id)"
     )
 
 
-def _drawn(profile: Profile, db: duckdb.DuckDBPyConnection, before: Release | None, n_users: int) -> dict[str, Person]:
-    """People by id, each with every reason to be drawn, in the order of the kinds."""
-    found: dict[str, Person] = {}
-    for kind, share in KINDS.items():
-        most = round(n_users * share)
-        for user_id, kept in _changed(profile, db, before, most) if kind == "list changed" else _of_kind(db, kind, most):
-            person = found.setdefault(user_id, Person(user_id, []))
-            person.why.append(kind)
-            person.kept = kept if kept is not None else person.kept
-    if len(found) < n_users:  # too few are cold or have templates: more at random
-        for user_id, _ in _of_kind(db, "random", n_users):
-            if len(found) < n_users:
-                found.setdefault(user_id, Person(user_id, ["random"]))
-    return found
-
-
-def _of_kind(db: duckdb.DuckDBPyConnection, kind: str, most: int) -> list[tuple[str, float | None]]:
-    where = {"random": "true"}.get(kind, kind)
-    return db.execute(f"select user_id, null from pool where {where} order by place limit {most}").fetchall()
-
-
-def _changed(
-    profile: Profile, db: duckdb.DuckDBPyConnection, before: Release | None, most: int
-) -> list[tuple[str, float | None]]:
-    """Users of both releases whose list changed most, with the share of it that was there before."""
-    if before is None or "rankings" not in before.tables:
-        return []
+def _compare(profile: Profile, db: duckdb.DuckDBPyConnection, before: Release | None) -> None:
+    """Add `kept` to the pool: the share of a list that was in the list of the release before; null without one."""
+    db.execute("alter table pool add column kept double")
+    if before is None:
+        return
     from deltalake import DeltaTable
 
-    db.register("_before", DeltaTable(delta_uri(profile.table("rankings")), before.tables["rankings"]).to_pyarrow_dataset())
-    lists = f"from {{}} where rank <= {OVERLAP} and user_id in (select user_id from pool)"
-    return db.execute(
-        f"with now as (select user_id, item_id {lists.format('rankings')}), "
-        f"old as (select user_id, item_id {lists.format('_before')} and run_date = ?), "
-        "kept as (select user_id, count(old.item_id) / count(*) as share from now left join old using (user_id, item_id) "
-        "where user_id in (select user_id from old) group by user_id) "
-        f"select user_id, share from kept where share < 1 order by share, md5(user_id) limit {most}",
-        [before.run_date],
-    ).fetchall()
+    old = DeltaTable(delta_uri(profile.table("rankings")), before.tables["rankings"])
+    db.register("_before", old.to_pyarrow_dataset())
+    places = f"where rank <= {OVERLAP} and user_id in (select user_id from pool)"
+    db.execute(
+        f"create temp table old as select user_id, item_id from _before {places} and run_date = date '{before.run_date}'"
+    )
+    db.execute(
+        "update pool set kept = share from (select now.user_id, count(old.item_id) / count(*) as share "
+        f"from (select * from rankings {places}) now left join old using (user_id, item_id) "
+        "where now.user_id in (select user_id from old) group by now.user_id) both where both.user_id = pool.user_id"
+    )
+
+
+def _drawn(db: duckdb.DuckDBPyConnection, n_users: int) -> dict[str, Person]:
+    """People by id, each with every reason to be drawn, in the order of the kinds."""
+    found: dict[str, Person] = {}
+    for kind, (share, where, order) in KINDS.items():
+        for row in query(db, f"select user_id, kept from pool where {where} order by {order} limit {round(n_users * share)}"):
+            if row["user_id"] in found or len(found) < n_users:
+                found.setdefault(row["user_id"], Person(row["user_id"], [], row["kept"])).why.append(kind)
+    return found
 
 
 def _fill(db: duckdb.DuckDBPyConnection, drawn: dict[str, Person]) -> None:
@@ -136,4 +126,4 @@ def _rows_of(db: duckdb.DuckDBPyConnection, sql: str, ids: Sequence[str]) -> lis
     if not ids:
         return []
     asked = f"{sql} user_id in ({', '.join('?' * len(ids))})"
-    return list(db.execute(asked, list(ids)).to_arrow_table().to_pylist())
+    return query(db, asked, *ids)

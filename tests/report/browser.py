@@ -1,7 +1,7 @@
 """Headless Chromium, spoken to over a pipe in the DevTools protocol: real widths, real themes, no server and no port.
 
-https://chromedevtools.github.io/devtools-protocol/: `--remote-debugging-pipe` reads JSON from descriptor 3 and writes to 4, each
-message ended by NUL. (`--window-size` does not do for a phone: a window is 500 px wide at least.)
+https://chromedevtools.github.io/devtools-protocol/: with `--remote-debugging-pipe` it reads JSON from descriptor 3 and writes
+to 4, each message ended by NUL. (`--window-size` does not do for a phone: a window is 500 px wide at least.)
 """
 
 from __future__ import annotations
