@@ -3,15 +3,15 @@
     python -m jobs.publish --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
 
 Nothing is visible before every rule has been judged: a blocked night leaves the last release as it was. Calls are
-remembered even then. The last line it prints is JSON: the release and the run's status.
+remembered even then. The last line it prints is JSON: the release, the run's status and where the page of the night is.
 """
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from pyspark import StorageLevel
@@ -28,10 +28,10 @@ from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
 from jobs.publish.gates import Verdict, judge_across, judge_figures, template_share
-from jobs.publish.page import write_page
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, publish, releases
+from jobs.report.page import night_page
 from jobs.runs import find_run, put_run, recorded
 from jobs.spark import spark_session
 from jobs.storage import delta_uri, exists, put_rows, read_json, remove
@@ -44,15 +44,27 @@ def main() -> None:
     done = find_run(profile, arguments.run_id)
     if done and done["release_id"]:
         progress(f"this run is published already: {done['release_id']}")
-        print(json.dumps({"release": done["release_id"], "status": done["status"]}))
+        _end(profile, arguments.run_id, done["release_id"], done["status"], progress)
         return
+    try:
+        release, status = _night(profile, arguments, progress)
+    except GateError:
+        night_page(profile, arguments.run_id, progress)
+        raise
+    _end(profile, arguments.run_id, release.release_id, status, progress)
+
+
+def _night(profile: Profile, arguments: Namespace, progress: Progress) -> tuple[Release, str]:
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
         manifest = read_manifest(profile, str(arguments.run_date), arguments.run_id)
         with spark_session(profile, "publish") as spark:
             progress("Spark is up")
-            night = Night(spark, profile, manifest, arguments.started_at, progress)
-            release, status = night.run()
-    print(json.dumps({"release": release.release_id, "status": status}))
+            return Night(spark, profile, manifest, arguments.started_at, progress).run()
+
+
+def _end(profile: Profile, run_id: str, release_id: str, status: str, progress: Progress) -> None:
+    """What the task is left with: the release, and where the page of the night is."""
+    print(json.dumps({"release": release_id, "status": status, "report": night_page(profile, run_id, progress)}))
 
 
 class Night:
@@ -120,26 +132,25 @@ class Night:
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
         limits = self.profile.gates
         across = judge_across(tables, self.manifest, limits) + judge_figures(self.columns, limits)
-        words, found = self.audit(tables)
+        words = self.audit(tables)
         verdicts += [each.row(self.manifest) for each in across + words]
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
-        page = write_page(Path(docs), self.manifest, verdicts, found)
-        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
+        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block")
         if failed:
             message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
             self.record("blocked", message=message)
             raise GateError(message)
 
-    def audit(self, tables: dict[str, DataFrame]) -> tuple[list[Verdict], list[dict[str, Any]]]:
-        """Verdicts and figures of the words, on a sample of users; the figures stand in `evaluations` even if they block."""
+    def audit(self, tables: dict[str, DataFrame]) -> list[Verdict]:
+        """Verdicts of the words, on a sample of users; their figures stand in `evaluations` even if they block."""
         limits, about = self.profile.gates, {"run_id": self.manifest.run_id, "run_date": self.manifest.run_date}
         users = sample(tables, limits.audited_users)
         verdicts, found = judge_words(users, limits), [about | row for row in figures(users)]
         if found:
             put_rows(self.profile, "evaluations", found, key="run_id")
         self.progress(f"words of {len(users)} users audited")
-        return verdicts, found
+        return verdicts
 
     def release(self, tables: dict[str, DataFrame]) -> tuple[Release, str]:
         """Write what is new and make it public; the same content again is the same release."""

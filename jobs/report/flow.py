@@ -88,6 +88,8 @@ def _calls(run: Row) -> list[Part]:
 
 
 def _texts(sources: list[Row]) -> list[Part]:
+    if not sources:
+        return []
     n: dict[str, int] = {}
     for row in sources:
         name = row["source"] if row["source"] != "template" else "refused" if row["asked"] else "own"

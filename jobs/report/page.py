@@ -58,7 +58,7 @@ def place(profile: Profile, run_id: str) -> Path:
     return home() / "docs" / profile.name / run_id / NAME
 
 
-def made(profile: Profile, run_id: str, progress: Progress) -> str | None:
+def night_page(profile: Profile, run_id: str, progress: Progress) -> str | None:
     """Write the page of a night that has just ended. A page that cannot be made is told, and takes no night down."""
     try:
         page = str(write_report(profile, run_id))

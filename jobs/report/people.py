@@ -29,7 +29,7 @@ KINDS = {  # why somebody is in the sample -> share of the sample, which of the 
 
 @dataclass
 class Person:
-    """One user's published rows. `why` says why they are in the sample, `kept` which share of their list the last release's had."""
+    """One user's published rows. `why` they are in the sample, `kept`: share of their list that the last release's had."""
 
     user_id: str
     why: list[str]
@@ -69,7 +69,8 @@ def _pool(db: duckdb.DuckDBPyConnection, users: int) -> None:
     """The table `pool`: of users, a share by hash that is at most about `POOL`; whether they are cold or have a template."""
     share = f"hash(user_id) % {max(1, -(-users // POOL))} = 0"
     db.execute(
-        f"create temp table pool as with told as (select distinct user_id from explanations where source = 'template' and {share}) "
+        "create temp table pool as with told as "
+        f"(select distinct user_id from explanations where source = 'template' and {share}) "
         "select user_id, cold, source = 'template' or told.user_id is not null as template, md5(user_id) as place "
         f"from (select * from user_summaries where {share}) left join told using (user_id)"
     )
@@ -91,7 +92,7 @@ def _compare(profile: Profile, db: duckdb.DuckDBPyConnection, before: Release | 
     db.execute(
         "update pool set kept = share from (select now.user_id, count(old.item_id) / count(*) as share "
         f"from (select * from rankings {places}) now left join old using (user_id, item_id) "
-        "where now.user_id in (select user_id from old) group by now.user_id) both where both.user_id = pool.user_id"
+        "where now.user_id in (select user_id from old) group by now.user_id) compared where compared.user_id = pool.user_id"
     )
 
 
