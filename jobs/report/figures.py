@@ -14,10 +14,11 @@ import duckdb
 from jobs.errors import NotFound
 from jobs.lake import connect
 from jobs.profile import Profile
-from jobs.releases import Release, find, releases
+from jobs.releases import Release, find, latest
 from jobs.report.flow import Stage, flow
 from jobs.report.people import People, people
 from jobs.report.queries import query, reasons, sources
+from jobs.runs import runs
 from jobs.storage import read_rows
 
 Row = dict[str, Any]
@@ -58,10 +59,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Figures:
-    """All of a page. Rows are those of the ledgers named; `shown` is what the run wrote, `before` the release before it."""
+    """All of a page; rows are those of the ledgers named.
+
+    Of releases, `shown` is what the run wrote, `seen` what readers saw when it began, `before` that of nights not newer.
+    """
 
     run: Row
     shown: Release | None
+    seen: Release | None
     before: Release | None
     verdicts: list[Row]  # of `validations`, what failed first
     history: list[Row]  # of `runs`, oldest first, this one last
@@ -109,9 +114,9 @@ def gather(profile: Profile, run_id: str | None, n_users: int) -> Figures:
     Raises:
         NotFound: there is no such run.
     """
-    runs = sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
-    run = _run(profile, runs, run_id)
-    shown, before = _shown(profile, run), _before(profile, run)
+    all_runs = runs(profile)
+    run = _run(profile, all_runs, run_id)
+    shown, before = _shown(profile, run), latest(profile, run["run_date"], run["started_at"])
     db = connect(profile, shown.release_id if shown else None)
     verdicts = [each for each in read_rows(profile, "validations") if each["run_id"] == run["run_id"]]
     evaluations = read_rows(profile, "evaluations")
@@ -119,9 +124,10 @@ def gather(profile: Profile, run_id: str | None, n_users: int) -> Figures:
     return Figures(
         run=run,
         shown=shown,
+        seen=latest(profile, at=run["started_at"]),
         before=before,
         verdicts=sorted(verdicts, key=lambda row: (row["passed"], row["severity"], row["table"], row["rule"])),
-        history=[row for row in runs if row["started_at"] <= run["started_at"]][-NIGHTS:],
+        history=[row for row in all_runs if row["started_at"] <= run["started_at"]][-NIGHTS:],
         words=[row for row in evaluations if row["run_id"] == run["run_id"] and row["split"] == "words"],
         lists=_newest(evaluations, run),
         flow=flow(profile, db if shown else None, run, written),
@@ -135,12 +141,12 @@ def gather(profile: Profile, run_id: str | None, n_users: int) -> Figures:
     )
 
 
-def _run(profile: Profile, runs: list[Row], run_id: str | None) -> Row:
-    if found := [row for row in runs if run_id in (None, row["run_id"])]:
+def _run(profile: Profile, all_runs: list[Row], run_id: str | None) -> Row:
+    if found := [row for row in all_runs if run_id in (None, row["run_id"])]:
         return found[-1]
-    if not runs:
+    if not all_runs:
         raise NotFound(f"no run yet in {profile.warehouse}; start one: infra/nocturne run")
-    newest = ", ".join(row["run_id"] for row in runs[:-4:-1])
+    newest = ", ".join(row["run_id"] for row in all_runs[:-4:-1])
     raise NotFound(f"no run {run_id!r} in {profile.warehouse}; the newest are {newest}")
 
 
@@ -150,12 +156,6 @@ def _shown(profile: Profile, run: Row) -> Release | None:
         return find(profile, run["release_id"] or run["run_id"])
     except NotFound:
         return None
-
-
-def _before(profile: Profile, run: Row) -> Release | None:
-    """What was public before the run, of a night that is not newer."""
-    public = [each for each in releases(profile) if each.run_date <= run["run_date"] and each.published_at < run["started_at"]]
-    return next((each for each in public if each.run_id != run["run_id"]), None)
 
 
 def _newest(evaluations: list[Row], run: Row) -> list[Row]:

@@ -95,6 +95,7 @@ def render(figures: Figures, docs: dict[str, str], profile: str) -> str:
         figures=figures,
         run=figures.run,
         verdict=verdict(figures),
+        status=how(figures),
         tables=by_table(figures.verdicts),
         splits=splits(figures.lists),
         words=words(figures.words),
@@ -122,9 +123,11 @@ def verdict(figures: Figures) -> str:
     """The night in a sentence."""
     run, failed = figures.run, figures.failed
     blocking = sum(each["severity"] == "block" for each in failed)
-    seen = f"readers see {figures.before.release_id} still" if figures.before else "nothing is public yet"
+    seen = f"readers see {figures.seen.root} still" if figures.seen else "nothing is public yet"
     rules = f"all {len(figures.verdicts)} rules hold" if not failed else f"{_n(len(failed), 'rule')} failed, none that blocks"
-    match run["status"]:
+    match how(figures):
+        case "accepted" if figures.shown:
+            return f"{_n(blocking, 'blocking rule')} failed; it was let pass all the same: {figures.shown.reason}."
         case "published":
             return f"{_n(run['users'] or 0, 'user')} are public, {run['users_changed'] or 0:,} of them changed; {rules}."
         case "unchanged":
@@ -133,10 +136,13 @@ def verdict(figures: Figures) -> str:
             return f"Nothing was published, since {_n(blocking, 'blocking rule')} failed: {seen}."
         case "failed":
             return f"It ended before its tables were judged: {seen}."
-        case "running":
+        case _:
             return f"It is at work, or was stopped without a word: {seen}."
-        case other:
-            return f"It is {other}; {_n(len(failed), 'rule')} of {len(figures.verdicts)} failed."
+
+
+def how(figures: Figures) -> str:
+    """The run's status, or that somebody let a blocked night pass."""
+    return "accepted" if figures.shown and figures.shown.status == "accepted" else str(figures.run["status"])
 
 
 def by_table(verdicts: list[Row]) -> list[tuple[str, list[Row], int]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jobs.contracts import OF_THE_RUN, PUBLISHED, contract
 from jobs.manifest import Manifest
 from jobs.profile import Profile
-from jobs.releases import Release, publish
+from jobs.releases import Release, publish, releases
 from jobs.storage import write_json
 
 Row = dict[str, Any]
@@ -151,6 +151,7 @@ def prepared(
         "shards": [0] if rows else [],
         "counts": {"events": {"valid": 20, "later": 5, "bad_time": n_rejected}, "items": {"valid": 10}},
         "release_before": release_before,
+        "releases_known": max((each.sequence for each in releases(profile)), default=0),
         "seconds": {"prepare": 3.0},
     }
     manifest = Manifest(**(about | changes))
@@ -198,6 +199,13 @@ def tables(rows: list[Row], night: date) -> dict[str, list[Row]]:
 
 def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str = "run-1", at: datetime = STARTED) -> Release:
     """Write the tables of `rows` and their release with delta-rs: no JVM."""
+    versions = written(profile, rows, night)
+    new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
+    return publish(profile, new)
+
+
+def written(profile: Profile, rows: list[Row], night: date) -> dict[str, int]:
+    """The version of each published table, now that it has the night's `rows`."""
     from deltalake import DeltaTable, write_deltalake
 
     versions = {}
@@ -207,6 +215,4 @@ def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str 
         more = {"predicate": f"run_date = '{night}'", "mode": "overwrite"} if there else {"mode": "error"}
         write_deltalake(path, pa.Table.from_pylist(each, schema=loose(name)), partition_by=["run_date"], **more)
         versions[name] = DeltaTable(path).version()
-    new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
-    publish(profile, new)
-    return new
+    return versions

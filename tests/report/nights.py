@@ -9,7 +9,7 @@ from typing import Any
 from jobs.profile import Profile
 from jobs.runs import put_run
 from jobs.storage import put_rows
-from tests.publish.nights import NEXT, NIGHT, STARTED, call, made, ranked, release
+from tests.publish.nights import NEXT, NIGHT, STARTED, call, made, ranked, release, written
 
 Row = dict[str, Any]
 
@@ -119,7 +119,10 @@ def nights(profile: Profile, rows: Iterable[Row] | None = None, status: str = "p
     """Write all of it: the run of `NEXT` with `rows` of results, after a public night with the same users' old lists."""
     release(profile, [made(user) for user in ("ann", "bob", "cat", "dan")], NIGHT, BEFORE)
     if status == "published":
-        release(profile, list(rows) if rows else people(), NEXT, RUN, LATER + timedelta(seconds=150))
+        release(profile, list(rows or people()), NEXT, RUN, LATER + timedelta(seconds=150))
+    if status == "blocked":
+        versions = written(profile, list(rows or people()), NEXT)
+        changes |= {"tables": list(versions.items()), "digests": [(name, "0:0") for name in versions]}
     before = run_row(ended_at=STARTED + timedelta(seconds=60), release_id=f"r-{BEFORE}", template_share=0.5)
     put_run(profile, BEFORE, NIGHT, STARTED - timedelta(seconds=30), "published", **before)
     put_run(profile, RUN, NEXT, LATER, status, **run_row(status, **changes))

@@ -11,10 +11,10 @@ import pytest
 from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.report import page
-from jobs.report.page import MOST_BYTES, night_page, place, write_report
+from jobs.report.page import MOST_BYTES, USERS, night_page, place, write_report
 from tests.data.hostile import HOSTILE, INVISIBLE
 from tests.publish.nights import made
-from tests.report.nights import BEFORE, RUN, nights, people
+from tests.report.nights import BEFORE, RUN, nights
 
 SECTIONS = ("flow", "calls", "gates", "drift", "lists", "words", "templates", "cost", "users")
 OUTSIDE = re.compile(r"""(?:src|srcset|poster|data|action|ping)\s*=|@import|url\(|<(?:link|img|iframe|object|embed|base)\b""")
@@ -23,7 +23,7 @@ OUTSIDE = re.compile(r"""(?:src|srcset|poster|data|action|ping)\s*=|@import|url\
 class Read(HTMLParser):
     """Sections of a page as text, its links, ids and what opens and is not closed."""
 
-    VOID = ("meta", "input", "rect", "line", "circle", "polyline")
+    VOID = ("meta", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -40,6 +40,9 @@ class Read(HTMLParser):
         self.links += [about["href"] or ""] if "href" in about else []
         self.at = (about.get("id") or "") if tag == "section" else self.at
         self.open += [tag] if tag not in self.VOID else []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """As in SVG: nothing stays open."""
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -158,16 +161,22 @@ def test_a_page_that_cannot_be_made_takes_no_night_down(profile: Profile, capsys
 # --- hostile texts ----------
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, "".join(INVISIBLE), "\u202eevil\u2066", '"><script>document.title=1</script>'])
-def test_hostile_texts_stay_texts(profile: Profile, text: str) -> None:
-    rows = people()
-    for row in rows:
-        row["evidence"][0]["title"] = row["rankings"][0]["title"] = text
+TEXTS = [*HOSTILE, "".join(INVISIBLE), "\u202eevil\u2066", '"><script>document.title=1</script>', "x" * 5000]
+
+
+@pytest.mark.parametrize("texts", [TEXTS[:USERS], TEXTS[USERS:]])
+def test_hostile_texts_stay_texts(profile: Profile, texts: list[str]) -> None:
+    rows = [made(f"{text}{n}") for n, text in enumerate(texts)]
+    for row, text in zip(rows, texts, strict=True):
+        row["evidence"][0]["title"] = row["rankings"][0]["title"] = row["explanations"][0]["explanation"] = text
         row["summary"]["claims"] = [{"kind": "likes_tag", "claim": text, "evidence": ["none"]}]
-        row["summary"]["checks"] = [f"names: {text}"]
-    nights(profile, rows, fusion=text)
+        row["summary"] |= {"checks": [f"names: {text}"], "source": "template", "summary": text}
+    nights(profile, rows, fusion=texts[-1], message="".join(texts))
     written = write_report(profile).read_text(encoding="utf-8")
     assert written.count("<script>") == written.count("<style>") == 1
     read = Read(written)
     assert not read.open and all(link.startswith("#") for link in read.links)
     assert not [c for c in written if c in INVISIBLE]
+    assert f"{len(rows)} of {len(rows)}" in read.sections["users"]
+    shown = " ".join(read.sections["users"].split())
+    assert all(" ".join(text.split()) in shown for text in texts if text.isprintable() and len(text) < 100)
