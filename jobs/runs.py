@@ -59,10 +59,11 @@ def main() -> None:
     given = parser.parse_args()
     profile = load_profile(given.profile)
     row = find_run(profile, given.run_id)
+    status = "failed" if row is None or row["status"] == "running" else row["status"]
     if row is None or row["status"] == "running":
-        put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
+        put_run(profile, given.run_id, given.run_date, given.started_at, status, message=given.message[:2000])
     report = night_page(profile, given.run_id, Progress("runs"))
-    print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed", "report": report}))
+    print(json.dumps({"run_id": given.run_id, "status": status, "report": report}))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ USERS = 30
 MOST_BYTES = 2_000_000  # of a page: users are left out of the sample until it fits
 MOST_CHARACTERS = 1_000  # of any text in it
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
-STEERING = {"Cc", "Cf", "Cs", "Co"}  # categories of characters that a reader does not see
+STEERING = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # categories of characters that a reader does not see
 JOINERS = "\n\u200c\u200d"  # without which Persian and emoji fall apart
 
 

@@ -15,6 +15,7 @@ from jobs.lake import connect
 from jobs.publish import __main__ as job
 from jobs.publish.tables import digest
 from jobs.releases import accept, latest, releases
+from jobs.report.page import place
 from jobs.runs import find_run
 from jobs.storage import folders, read_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, tables
@@ -170,7 +171,9 @@ def started(spark, profile, monkeypatch):
 def test_the_job_ends_with_the_release_as_json(profile, started, capsys) -> None:
     prepared(profile, NIGHT, [made("a")])
     started(NIGHT)
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"release": "r-run-1", "status": "published"}
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told == {"release": "r-run-1", "status": "published", "report": str(place(profile, "run-1"))}
+    assert "r-run-1" in place(profile, "run-1").read_text()
     (row,) = read_rows(profile, "runs")
     assert (row["status"], row["started_at"]) == ("published", datetime(2024, 5, 2, 2, tzinfo=UTC))
     assert row["ended_at"] > row["started_at"]
