@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -108,23 +108,21 @@ def _drawn(db: duckdb.DuckDBPyConnection, n_users: int) -> dict[str, Person]:
 
 def _fill(db: duckdb.DuckDBPyConnection, drawn: dict[str, Person]) -> None:
     """Add the rows of those who were drawn."""
-    for row in _rows_of(db, "select * from user_summaries where", list(drawn)):
+    for row in _rows_of(db, "user_summaries", drawn):
         drawn[row["user_id"]].summary = row
-    ranked = (
-        "select r.*, e.explanation, e.claims, e.evidence, e.source as written_by, e.checks from rankings r "
-        "left join explanations e using (user_id, item_id) where"
-    )
-    for row in sorted(_rows_of(db, ranked, list(drawn)), key=lambda row: row["rank"]):
-        drawn[row["user_id"]].ranked.append(row)
-    events = _rows_of(db, "select * from evidence where", list(drawn))
+    told = {(row["user_id"], row["item_id"]): row for row in _rows_of(db, "explanations", drawn)}
+    for row in sorted(_rows_of(db, "rankings", drawn), key=lambda row: row["rank"]):
+        text = told.get((row["user_id"], row["item_id"]), {})
+        words = {name: text.get(name) for name in ("explanation", "claims", "evidence", "checks")}
+        drawn[row["user_id"]].ranked.append(row | words | {"written_by": text.get("source")})
+    events = _rows_of(db, "evidence", drawn)
     for row in sorted(events, key=lambda row: (row["time"], row["event_id"]), reverse=True):
         if row["event_id"] in drawn[row["user_id"]].cited:
             drawn[row["user_id"]].events.append(row)
 
 
-def _rows_of(db: duckdb.DuckDBPyConnection, sql: str, ids: Sequence[str]) -> list[Row]:
-    """Rows of some users; written as a list, which the scan of a table's files can use."""
-    if not ids:
+def _rows_of(db: duckdb.DuckDBPyConnection, table: str, users: Collection[str]) -> list[Row]:
+    """A table's rows of some users. So spelled, and not as `in (?, ...)`, it is a filter that the scan of the files can use."""
+    if not users:
         return []
-    asked = f"{sql} user_id in ({', '.join('?' * len(ids))})"
-    return query(db, asked, *ids)
+    return query(db, f"select * from {table} where {' or '.join(['user_id = ?'] * len(users))}", *users)
