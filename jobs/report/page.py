@@ -21,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from jobs.errors import StorageError
 from jobs.home import home
 from jobs.profile import Profile
 from jobs.progress import Progress
@@ -44,12 +45,18 @@ def write_report(profile: Profile, run_id: str | None = None, into: Path | None 
 
     Raises:
         NotFound: there is no such run.
+        StorageError: the file cannot be written.
     """
     figures = gather(profile, run_id, USERS)
     page = into or place(profile, figures.run["run_id"])
-    page.parent.mkdir(parents=True, exist_ok=True)
-    docs = data_docs(place(profile, figures.run["run_id"]).parent, page.parent)
-    page.write_bytes(fitting(figures, docs, profile.name))
+    content = fitting(figures, data_docs(place(profile, figures.run["run_id"]).parent, page.parent), profile.name)
+    part = page.with_name(f"{page.name}.part")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(page)
+    except OSError as error:
+        raise StorageError(f"{page}: {error.strerror}; --out FILE names another place") from error
     return page
 
 
@@ -191,24 +198,34 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def day(value: date | datetime) -> str:
-    return f"{value:%Y-%m-%d}"
+def day(value: date | datetime | None) -> str:
+    return f"{value:%Y-%m-%d}" if value else "–"
 
 
 def moment(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}" if value else "–"
 
 
-def spelled(name: str) -> str:
+def spelled(name: str | None) -> str:
     """`user_summaries` as people write it."""
-    return name.replace("_", " ")
+    return (name or "–").replace("_", " ")
+
+
+def significant(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def short(value: Any, n: int) -> str:
+    """At most `n` characters of it."""
+    text = "–" if value is None else str(value)
+    return text if len(text) <= n else f"{text[:n]}…"
 
 
 @cache
 def _template() -> Any:
     jinja = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, finalize=inert)
     jinja.trim_blocks = jinja.lstrip_blocks = True
-    shown = (number, percent, figure, seconds, day, moment, spelled)
+    shown = (number, percent, figure, seconds, day, moment, spelled, significant, short)
     jinja.filters |= {each.__name__: each for each in shown}
     jinja.globals |= {"pictures": pictures, "anchors": anchors, "scale": scale, "METRICS": METRICS}
     return jinja.get_template("page.html")

@@ -41,10 +41,10 @@ class Person:
     @cached_property
     def cited(self) -> set[str]:
         """Ids of all events that anything about the person rests on; once its rows are there."""
-        told = [*self.summary["interests"], *self.summary["dislikes"], *self.summary["claims"]]
-        told += [claim for row in self.ranked for claim in [*(row["claims"] or ()), {"evidence": row["evidence"] or ()}]]
-        told += [{"evidence": [part["event_id"]]} for row in self.ranked for part in row["contributions"] or ()]
-        return {event_id for each in told for event_id in each["evidence"] or ()}
+        told = [each for name in ("interests", "dislikes", "claims") for each in self.summary[name] or ()]
+        told += [each for row in self.ranked for each in (row, *(row["claims"] or ()))]
+        brought = {part["event_id"] for row in self.ranked for part in row["contributions"] or ()}
+        return brought | {event_id for each in told for event_id in each["evidence"] or ()}
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,12 @@ def _fill(db: duckdb.DuckDBPyConnection, drawn: dict[str, Person]) -> None:
     for row in _rows_of(db, "user_summaries", drawn):
         drawn[row["user_id"]].summary = row
     told = {(row["user_id"], row["item_id"]): row for row in _rows_of(db, "explanations", drawn)}
-    for row in sorted(_rows_of(db, "rankings", drawn), key=lambda row: row["rank"]):
+    for row in sorted(_rows_of(db, "rankings", drawn), key=lambda row: row["rank"] or 0):
         text = told.get((row["user_id"], row["item_id"]), {})
         words = {name: text.get(name) for name in ("explanation", "claims", "evidence", "checks")}
         drawn[row["user_id"]].ranked.append(row | words | {"written_by": text.get("source")})
     events = _rows_of(db, "evidence", drawn)
-    for row in sorted(events, key=lambda row: (row["time"], row["event_id"]), reverse=True):
+    for row in sorted(events, key=lambda row: (str(row["time"]), row["event_id"] or ""), reverse=True):
         if row["event_id"] in drawn[row["user_id"]].cited:
             drawn[row["user_id"]].events.append(row)
 

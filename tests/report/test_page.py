@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.errors import StorageError
 from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.report import page
@@ -108,6 +109,26 @@ def test_a_night_that_is_not_public_has_a_page(profile: Profile, status: str, to
     assert all(each in text for each in told), text
 
 
+def emptied(row: dict) -> dict:
+    """All that may be missing of a row that a rule blocks."""
+    kept = ("user_id", "item_id", "event_id", "rank")
+    return {name: value if name in kept else None for name, value in row.items()}
+
+
+def test_a_blocked_night_may_lack_everything(profile: Profile) -> None:
+    rows = [made("a"), made("b"), made("c")]
+    rows[0] |= {name: [emptied(row) for row in rows[0][name]] for name in ("rankings", "explanations", "evidence")}
+    rows[0]["summary"] = emptied(rows[0]["summary"])
+    rows[1]["summary"]["interests"] = rows[1]["summary"]["claims"] = [
+        {"kind": None, "label": None, "claim": None, "evidence": None}
+    ]
+    rows[1]["rankings"][0]["contributions"] = [{"source": None, "event_id": "b-e1", "amount": None}]
+    rows[2] |= {"rankings": [], "explanations": [], "evidence": []}
+    nights(profile, rows, status="blocked")
+    read = Read(write_report(profile).read_text())
+    assert not read.open and "3 of 3" in read.sections["users"]
+
+
 # --- where it is, and how large ----------
 
 
@@ -118,6 +139,8 @@ def test_data_docs_are_linked_where_they_lie_beside_it(profile: Profile, tmp_pat
     docs.write_text("what was seen")
     assert "validations/rankings/x.html" in Read(write_report(profile).read_text()).links
     elsewhere = write_report(profile, RUN, tmp_path / "a" / "page.html")
+    with pytest.raises(StorageError, match=r"page.html/x.html: File exists; --out FILE names another place"):
+        write_report(profile, RUN, elsewhere / "x.html")
     assert elsewhere == tmp_path / "a" / "page.html" and not any("x.html" in link for link in Read(elsewhere.read_text()).links)
 
 
