@@ -105,7 +105,9 @@ def test_a_citation_lights_its_event(browser: Page, address: str) -> None:
     browser.run("document.querySelector('#u1 a.cite').blur()")
     assert browser.run(lit) == 0
     browser.run("document.querySelector('#u1 a.cite').click()")
-    assert browser.run("document.querySelector('.events li:target').id === document.querySelector('#u1 a.cite').hash.slice(1)")
+    target = "document.querySelector('.events li:target')"
+    assert browser.run(f"{target}.id === document.querySelector('#u1 a.cite').hash.slice(1)")
+    assert browser.run(f"getComputedStyle({target}).backgroundColor") != "rgba(0, 0, 0, 0)"
 
 
 def test_without_scripts_everything_can_be_read(browser: Page, address: str) -> None:
@@ -120,9 +122,8 @@ def test_without_scripts_everything_can_be_read(browser: Page, address: str) -> 
 
 
 def test_on_paper_every_user_is_open(browser: Page, address: str) -> None:
+    told = "[...document.querySelectorAll('#users > details:not([open]) .own')].map((at) => at.checkVisibility())"
+    browser.open(address)
+    assert browser.run(told) == [False] * 3
     browser.open(address, media="print")
-    closed = (
-        "[...document.querySelectorAll('#users > details:not([open]) .own')].map((at) => at.getBoundingClientRect().height)"
-    )
-    heights = browser.run(closed)
-    assert len(heights) == 3 and all(height > 0 for height in heights)
+    assert browser.run(told) == [True] * 3
