@@ -8,6 +8,9 @@
 Every task can be retried or cleared: finished work is found again and never paid for twice. What no retry
 mends (a bad profile, bad input, a gate that blocks) fails at once, and the last release stays public.
 
+**Page of the night.** What `publish` returns (its XCom) names the release and, as `report`, the page that tells all of the
+night; a night that fails has one as well, and its log says where, in a line `page of the night`.
+
 **Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's
 logical date. `users` limits the night to so many users, or to those in a file. `shards` overrides the
 profile's number. `force` asks again: about users whose context did not change, and for what is known.
@@ -85,7 +88,7 @@ def nightly():
         outlets=[Asset(name=table, uri=f"nocturne://{table}") for table in PUBLISHED],
     )
     def publish(run):
-        """Assemble, judge, commit, release."""
+        """Assemble, judge, commit, release, and write the page of the night."""
         return launch("publish", "spark", **run)
 
     run = open_run()

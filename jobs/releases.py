@@ -46,9 +46,9 @@ def releases(profile: Profile) -> list[Release]:
     return sorted(rows, key=lambda each: (each.run_date, each.sequence, each.published_at), reverse=True)
 
 
-def latest(profile: Profile, until: date | None = None) -> Release | None:
-    """What readers see by default, or saw if no night after `until` had been."""
-    public = releases(profile)
+def latest(profile: Profile, until: date | None = None, at: datetime | None = None) -> Release | None:
+    """What readers see by default, or saw at a time, or if no night after `until` had been."""
+    public = [each for each in releases(profile) if at is None or each.published_at < at]
     return _latest(each for each in public if until is None or each.run_date <= until)
 
 

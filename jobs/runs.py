@@ -16,6 +16,7 @@ from typing import Any
 from jobs.arguments import run_parser
 from jobs.errors import GateError, NocturneError, run_main
 from jobs.profile import Profile, load_profile
+from jobs.progress import Progress
 from jobs.storage import put_rows, read_rows
 
 
@@ -50,15 +51,19 @@ def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime
 
 
 def main() -> None:
-    """Mark a run that is still `running`, or has no row yet, as failed."""
+    """Mark a run that is still `running`, or has no row yet, as failed, and make the page of what there is of its night."""
+    from jobs.report.page import night_page  # with DuckDB and all, for this alone
+
     parser = run_parser("runs", __doc__)
     parser.add_argument("--message", required=True)
     given = parser.parse_args()
     profile = load_profile(given.profile)
     row = find_run(profile, given.run_id)
+    status = "failed" if row is None or row["status"] == "running" else row["status"]
     if row is None or row["status"] == "running":
-        put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
-    print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed"}))
+        put_run(profile, given.run_id, given.run_date, given.started_at, status, message=given.message[:2000])
+    report = night_page(profile, given.run_id, Progress("runs"))
+    print(json.dumps({"run_id": given.run_id, "status": status, "report": report}))
 
 
 if __name__ == "__main__":

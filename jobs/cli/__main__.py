@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -127,6 +128,21 @@ def status() -> None:
         out.line(f"to go on, run {last['run_date']} again with the same options; answers already paid for are kept")
 
 
+@app.command(epilog=examples("report", "report --run RUN_ID --out night.html", "report --open"))
+def report(
+    run: Annotated[str | None, typer.Option(help="A run's id; by default the last.")] = None,
+    into: Annotated[Path | None, typer.Option("--out", help="The file; by default beside the run's Data Docs.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Write the page of a night: one HTML file that needs no network."""
+    from jobs.report.page import write_report
+
+    page = write_report(profile(), run, into)
+    out.line(f"page of the night: {page}")
+    if show:
+        typer.launch(page.resolve().as_uri())
+
+
 @app.command(
     epilog=examples('query "select user_id, title from rankings where rank = 1"', 'query --format csv "from explanations"')
 )
@@ -204,9 +220,11 @@ def release(
 ) -> None:
     """Make public what a blocked night wrote, though rules failed."""
     from jobs.releases import accept as accept_run
+    from jobs.report.page import write_report
 
     now = accept_run(profile(), run, datetime.now(UTC), accept)
     out.line(f"released {now.release_id}, the night of {now.run_date}: {accept}")
+    out.line(f"page of the night: {write_report(profile(), now.run_id)}")
 
 
 @prompt.command("render", epilog=examples("prompt render next --user 17", "prompt render phrase_summary --user 17"))
@@ -235,12 +253,15 @@ def _some_users(n: int) -> list[str]:
 
 def _show_run(row: dict[str, Any]) -> None:
     from jobs.cli.reading import rejected_reasons
+    from jobs.report.page import place
     from jobs.storage import read_rows
 
     verdicts = [each for each in read_rows(profile(), "validations") if each["run_id"] == row["run_id"]]
     rejected = rejected_reasons(profile(), row["release_id"]) if row["release_id"] else {}
     figures = [each for each in read_rows(profile(), "evaluations") if each["run_id"] == row["run_id"]]
     out.run(row, verdicts, rejected, figures)
+    if (page := place(profile(), row["run_id"])).exists():
+        out.line(f"page of the night: {page}")
 
 
 def main() -> None:

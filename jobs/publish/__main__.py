@@ -3,15 +3,15 @@
     python -m jobs.publish --profile FILE --run-date 2016-10-17 --run-id ID --started-at 2016-10-17T02:00:00Z
 
 Nothing is visible before every rule has been judged: a blocked night leaves the last release as it was. Calls are
-remembered even then. The last line it prints is JSON: the release and the run's status.
+remembered even then. The last line it prints is JSON: the release, the run's status and where the page of the night is.
 """
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NoReturn
 
 from pyspark import StorageLevel
@@ -22,17 +22,16 @@ from jobs import generations
 from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import GateError, InputError, run_main
-from jobs.home import home
 from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.drift import judge_against_last
 from jobs.publish.expectations import judge
 from jobs.publish.gates import Verdict, judge_across, judge_figures, read_proof, template_share
-from jobs.publish.page import write_page
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, latest, publish, releases
+from jobs.report.page import night_page, place
 from jobs.runs import find_run, put_run, recorded
 from jobs.spark import spark_session
 from jobs.storage import delta_uri, exists, put_rows, read_json, remove
@@ -47,15 +46,27 @@ def main() -> None:
     done = find_run(profile, arguments.run_id)
     if done and done["release_id"]:
         progress(f"this run is published already: {done['release_id']}")
-        print(json.dumps({"release": done["release_id"], "status": done["status"]}))
+        _end(profile, arguments.run_id, done["release_id"], done["status"], progress)
         return
+    try:
+        release, status = _night(profile, arguments, progress)
+    except GateError:
+        night_page(profile, arguments.run_id, progress)
+        raise
+    _end(profile, arguments.run_id, release.release_id, status, progress)
+
+
+def _night(profile: Profile, arguments: Namespace, progress: Progress) -> tuple[Release, str]:
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
         manifest = read_manifest(profile, str(arguments.run_date), arguments.run_id)
         with spark_session(profile, "publish") as spark:
             progress("Spark is up")
-            night = Night(spark, profile, manifest, arguments.started_at, progress)
-            release, status = night.run()
-    print(json.dumps({"release": release.release_id, "status": status}))
+            return Night(spark, profile, manifest, arguments.started_at, progress).run()
+
+
+def _end(profile: Profile, run_id: str, release_id: str, status: str, progress: Progress) -> None:
+    """What the task is left with: the release, and where the page of the night is."""
+    print(json.dumps({"release": release_id, "status": status, "report": night_page(profile, run_id, progress)}))
 
 
 class Night:
@@ -122,7 +133,8 @@ class Night:
 
     def judge(self, tables: dict[str, DataFrame], made: DataFrame) -> list[dict[str, Any]]:
         """Write the verdict of every rule; returns those that block."""
-        verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, str(self.docs))
+        docs = place(self.profile, self.manifest.run_id).parent
+        verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, str(docs))
         self.progress(f"{len(verdicts)} rules of contracts judged")
         about, limits = (self.spark, self.profile, self.manifest), self.profile.gates
         across = judge_across(tables, read_proof(*about, made), self.manifest, self.profile)
@@ -130,18 +142,12 @@ class Night:
         self.progress(f"{len(across)} rules across tables judged")
         drift = judge_against_last(*about, tables, made, self.columns["prompt_tokens"] + self.columns["output_tokens"])
         self.progress(f"{len(drift)} rules against the last release judged")
-        words, found = self.audit(tables)
+        words = self.audit(tables)
         verdicts += [each.row(self.manifest, limits) for each in across + drift + words]
         put_rows(self.profile, "validations", verdicts, key="run_id")
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
-        page = write_page(self.docs, self.manifest, verdicts, found)
-        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
+        self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block")
         return failed
-
-    @property
-    def docs(self) -> Path:
-        """Folder of the run's pages."""
-        return home() / "docs" / self.profile.name / self.manifest.run_id
 
     def refuse(self, failed: list[dict[str, Any]]) -> NoReturn:
         """Leave the last release as it is; what was written stays to be looked at.
@@ -150,21 +156,21 @@ class Night:
             GateError: names table, rule, count and sample keys of each rule, and what can be done.
         """
         run = self.manifest.run_id
-        look = f'to look at it: infra/nocturne query --release {run} "..."; every rule: {self.docs}/judged.html'
+        look = f'to look at it: infra/nocturne query --release {run} "..."; every rule: {place(self.profile, run)}'
         accept = f'to let it pass: infra/nocturne release --run {run} --accept "REASON"'
         message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed), look, accept])
         self.record("blocked", message=message)
         raise GateError(message)
 
-    def audit(self, tables: dict[str, DataFrame]) -> tuple[list[Verdict], list[dict[str, Any]]]:
-        """Verdicts and figures of the words, on a sample of users; the figures stand in `evaluations` even if they block."""
+    def audit(self, tables: dict[str, DataFrame]) -> list[Verdict]:
+        """Verdicts of the words, on a sample of users; their figures stand in `evaluations` even if they block."""
         limits, about = self.profile.gates, {"run_id": self.manifest.run_id, "run_date": self.manifest.run_date}
         users = sample(tables, limits.audited_users)
         verdicts, found = judge_words(users, limits), [about | row for row in figures(users)]
         if found:
             put_rows(self.profile, "evaluations", found, key="run_id")
         self.progress(f"words of {len(users)} users audited")
-        return verdicts, found
+        return verdicts
 
     def release(self) -> Release:
         """Make public what was written."""

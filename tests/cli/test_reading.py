@@ -19,6 +19,7 @@ from jobs.profile import Words
 from jobs.runs import put_run
 from jobs.storage import put_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
+from tests.report.nights import nights
 
 HOSTILE = "\x1b[31m[red]Ünsafe[/red]\u202e\u009b2J\nnewline\r\x00 [/nonsense]"
 LATER = STARTED + timedelta(hours=1)
@@ -244,3 +245,18 @@ def test_an_evaluation_says_what_summaries_are_worth(monkeypatch) -> None:
         "summary - stranger: nats -0.250 (-0.500 to +0.125), n = 60",
         "summary: beats_stranger 0.500 (0.375 to 0.625), n = 60",
     ]
+
+
+def test_the_page_of_a_night_is_written_and_its_place_told(profile, nocturne, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
+    assert nocturne("report")[0] == 3 and "no run yet" in nocturne("report")[2]
+    nights(profile)
+    page = tmp_path / "home" / "docs" / "profile" / "run-2" / "night.html"
+    assert "page of the night" not in nocturne("status")[1]
+    assert nocturne("report") == (0, f"page of the night: {page}\n", "")
+    assert f"page of the night: {page}\n" in nocturne("status")[1]
+    other = tmp_path / "elsewhere" / "first.html"
+    assert nocturne("report", "--run", "run-1", "--out", str(other)) == (0, f"page of the night: {other}\n", "")
+    assert ("r-run-2" in page.read_text(), "r-run-2" in other.read_text()) == (True, False)
+    code, _, error = nocturne("report", "--run", "run-9")
+    assert (code, "no run 'run-9'" in error, "the newest are run-2, run-1" in error) == (3, True, True)

@@ -232,3 +232,10 @@ def test_what_no_retry_mends_ends_the_night(nightly, home, capfd, monkeypatch, s
     assert line in capfd.readouterr().err.splitlines()
     (recorded,) = home.calls("runs")
     assert option(recorded, "--message") == line.removeprefix("nocturne: ")
+
+
+def test_the_last_task_leaves_the_release_and_the_page_of_the_night(nightly, home):
+    told = {"release": "r-1", "status": "published", "report": "/docs/demo/1/night.html"}
+    home.plan(publish=[{"result": told}])
+    (last,) = (ti for ti in run(nightly, home).get_task_instances() if ti.task_id == "publish")
+    assert last.xcom_pull(task_ids="publish") == told

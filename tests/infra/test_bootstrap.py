@@ -54,6 +54,15 @@ def test_all_that_is_missing_is_named_at_once(run: Run, tmp_path: Path, capsys: 
     assert "without speed; to add it: sudo apt-get install speed" in capsys.readouterr().out
 
 
+def test_tests_need_a_browser_and_nights_do_not(run: Run, tmp_path: Path) -> None:
+    names = [[step.name for step in bootstrap.the_steps(tmp_path, "cpu", with_tests)] for with_tests in (False, True)]
+    assert [name for name in names[1] if name not in names[0]] == ["browser", "tests"]
+    with pytest.raises(
+        SetupError, match=r"missing on this machine: Chromium\. Install with\n  sudo apt-get install chromium\n"
+    ):
+        bootstrap.provide(run, Machine(is_root=False, path=str(tmp_path)), (bootstrap.BROWSER,))
+
+
 def test_root_on_debian_gets_it_installed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = tmp_path / "done"
     apt = executable(tmp_path / "bin" / "apt-get", f'echo "$@" >> {done}')

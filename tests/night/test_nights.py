@@ -119,7 +119,8 @@ def test_great_expectations_wrote_its_pages(sample: Path, first_night):
     run = last_run(load_profile(sample / "night.toml"))
     page = home() / "docs" / "night" / run["run_id"] / "index.html"
     assert "user_summaries" in page.read_text()
-    assert "rules hold" in page.with_name("judged.html").read_text()
+    assert str(page.with_name("night.html")) in first_night.stdout
+    assert "rules hold" in page.with_name("night.html").read_text()
 
 
 def test_the_same_night_again_costs_and_changes_nothing(sample: Path, first_night):

@@ -214,6 +214,13 @@ def tables(rows: list[Row], night: date) -> dict[str, list[Row]]:
 
 def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str = "run-1", at: datetime = STARTED) -> Release:
     """Write the tables of `rows` and their release with delta-rs: no JVM."""
+    versions = written(profile, rows, night)
+    new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
+    return publish(profile, new)
+
+
+def written(profile: Profile, rows: list[Row], night: date) -> dict[str, int]:
+    """The version of each published table, now that it has the night's `rows`."""
     from deltalake import DeltaTable, write_deltalake
 
     versions = {}
@@ -223,5 +230,4 @@ def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str 
         more = {"predicate": f"run_date = '{night}'", "mode": "overwrite"} if there else {"mode": "error"}
         write_deltalake(path, pa.Table.from_pylist(each, schema=loose(name)), partition_by=["run_date"], **more)
         versions[name] = DeltaTable(path).version()
-    new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
-    return publish(profile, new)
+    return versions

@@ -22,6 +22,7 @@ from jobs.publish.expectations import judge
 from jobs.publish.gates import Proof, Verdict, accounted, proven, template_share
 from jobs.publish.rules import RULES as ALL
 from jobs.releases import Release, releases
+from jobs.report.page import write_report
 from jobs.storage import read_rows
 from tests.data.inputs import profile as write
 from tests.publish.nights import CATALOGUE, NEXT, NIGHT, STARTED, events, made, prepared, ranked, sha, tables
@@ -154,7 +155,7 @@ def test_no_other_rule_is_broken(blocked: Blocked) -> None:
     assert blocked.error.splitlines()[0] == "nothing was published; rules that block failed:"
     *_, look, accept = blocked.error.splitlines()
     assert len(blocked.error.splitlines()) == 1 + len(RULES) + 2
-    assert "infra/nocturne query --release run-2 " in look and str(blocked.docs / "judged.html") in look
+    assert "infra/nocturne query --release run-2 " in look and str(blocked.docs / "night.html") in look
     assert 'infra/nocturne release --run run-2 --accept "REASON"' in accept
 
 
@@ -179,9 +180,10 @@ def test_the_run_says_why_and_its_answers_are_kept(blocked: Blocked) -> None:
     assert {sha(f"summary of {row['user_id']}: {made('')['summary']['summary']}") for row in broken()} < paid
 
 
-def test_data_docs_name_what_failed(blocked: Blocked) -> None:
+def test_data_docs_and_the_page_of_the_night_name_what_failed(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (blocked.docs / "index.html").is_file()
-    judged = (blocked.docs / "judged.html").read_text()
+    monkeypatch.setenv("NOCTURNE_HOME", str(blocked.docs.parents[2]))
+    judged = write_report(blocked.profile, "run-2").read_text()
     assert all(html.escape(key) in judged for each in blocked.verdicts.values() for key in each["sample_keys"])
     links = re.findall(r'href="(validations/[^"]+)"', judged)
     assert links and all((blocked.docs / link).is_file() for link in links)

@@ -16,6 +16,7 @@ from jobs.lake import connect
 from jobs.publish import __main__ as job
 from jobs.publish.tables import digest
 from jobs.releases import accept, latest, releases
+from jobs.report.page import place
 from jobs.runs import find_run
 from jobs.storage import folders, read_rows
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, tables
@@ -171,7 +172,9 @@ def started(spark, profile, monkeypatch):
 def test_the_job_ends_with_the_release_as_json(profile, started, capsys) -> None:
     prepared(profile, NIGHT, [made("a")])
     started(NIGHT)
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"release": "r-run-1", "status": "published"}
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told == {"release": "r-run-1", "status": "published", "report": str(place(profile, "run-1"))}
+    assert "r-run-1" in place(profile, "run-1").read_text()
     (row,) = read_rows(profile, "runs")
     assert (row["status"], row["started_at"]) == ("published", datetime(2024, 5, 2, 2, tzinfo=UTC))
     assert row["ended_at"] > row["started_at"]
@@ -185,7 +188,7 @@ def test_the_job_of_a_blocked_night_exits_with_3(profile, started, capsys) -> No
     said = capsys.readouterr().err
     assert said == (
         "nocturne: nothing was published; rules that block failed:\n  user_summaries.every_user: 1 rows (expected 2 rows)\n"
-        f'to look at it: infra/nocturne query --release run-1 "..."; every rule: {home()}/docs/profile/run-1/judged.html\n'
+        f'to look at it: infra/nocturne query --release run-1 "..."; every rule: {home()}/docs/profile/run-1/night.html\n'
         'to let it pass: infra/nocturne release --run run-1 --accept "REASON"\n'
     )
     (row,) = read_rows(profile, "runs")

@@ -1,0 +1,41 @@
+"""A night that failed: whoever launched it marks it, and makes the page of what there is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jobs import runs
+from jobs.profile import Profile
+from jobs.report.page import place
+from jobs.runs import find_run, put_run
+from tests.publish.nights import NIGHT, STARTED
+
+WHY = "stage prepare failed"
+GIVEN = [
+    "--run-date",
+    str(NIGHT),
+    "--run-id",
+    "run-1",
+    "--started-at",
+    STARTED.isoformat(),
+    "--message",
+    "stage prepare failed",
+]
+
+
+@pytest.mark.parametrize("status", [None, "running", "failed", "blocked"])
+def test_a_night_that_failed_is_marked_and_has_a_page(profile: Profile, monkeypatch, capsys, status: str | None) -> None:
+    monkeypatch.setattr("sys.argv", ["runs", "--profile", profile.file, *GIVEN])
+    if status:
+        put_run(profile, "run-1", NIGHT, STARTED, status, message=None if status == "running" else "said before")
+    runs.main()
+    page, told = place(profile, "run-1"), capsys.readouterr().out.splitlines()
+    row = find_run(profile, "run-1")
+    assert row and (row["status"], row["message"]) == {
+        "blocked": ("blocked", "said before"), "failed": ("failed", "said before")
+    }.get(status or "", ("failed", WHY))  # fmt: skip
+    assert json.loads(told[-1]) == {"run_id": "run-1", "status": row["status"], "report": str(page)}
+    assert told[-2].endswith(f"page of the night: {page}")
+    assert row["message"] in page.read_text()
