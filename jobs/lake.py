@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jobs.contracts import LEDGERS, PUBLISHED, contract
 from jobs.profile import Profile
 from jobs.releases import Release, find
-from jobs.storage import delta_uri, table_exists
+from jobs.storage import open_table, table_exists
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,13 +35,10 @@ def connect(profile: Profile, release_id: str | None = None) -> duckdb.DuckDBPyC
 
 
 def _view(db: duckdb.DuckDBPyConnection, profile: Profile, name: str, release: Release | None) -> None:
-    from deltalake import DeltaTable
-
-    path = profile.table(name)
-    if (name in PUBLISHED and release is None) or not table_exists(path):
+    if (name in PUBLISHED and release is None) or (name in LEDGERS and not table_exists(profile.table(name))):
         db.register(name, contract(name).arrow().empty_table())
         return
     version = release.tables[name] if release else None
-    db.register(f"_{name}", DeltaTable(delta_uri(path), version=version).to_pyarrow_dataset())
+    db.register(f"_{name}", open_table(profile, name, version).to_pyarrow_dataset())
     night = f" WHERE run_date = DATE '{release.run_date}'" if release else ""
     db.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}{night}")

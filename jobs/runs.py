@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.arguments import run_parser
 from jobs.errors import GateError, NocturneError, run_main
+from jobs.faults import named
 from jobs.profile import Profile, load_profile
 from jobs.storage import put_rows, read_rows
 
@@ -33,14 +34,19 @@ def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime,
 @contextmanager
 def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime) -> Iterator[None]:
     """Mark the run as running; when the stage inside fails, as failed with the reason."""
-    put_run(profile, run_id, run_date, started_at, "running")
+    with named(profile):
+        put_run(profile, run_id, run_date, started_at, "running")
     try:
-        yield
+        with named(profile):
+            yield
     except GateError:
         raise
     except Exception as error:
         message = str(error) if isinstance(error, NocturneError) else f"{type(error).__name__}: {error}"
-        put_run(profile, run_id, run_date, started_at, "failed", message=message[:2000])
+        try:
+            put_run(profile, run_id, run_date, started_at, "failed", message=message[:2000])
+        except Exception as second:  # what failed may be what is written to
+            error.add_note(f"the run could not be marked as failed: {second}")
         raise
 
 
@@ -52,7 +58,8 @@ def main() -> None:
     profile = load_profile(given.profile)
     row = find_run(profile, given.run_id)
     if row is None or row["status"] == "running":
-        put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
+        with named(profile):
+            put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
     print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed"}))
 
 

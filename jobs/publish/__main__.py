@@ -22,6 +22,7 @@ from jobs import generations
 from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import GateError, InputError, run_main
+from jobs.faults import refuse
 from jobs.home import home
 from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
@@ -47,6 +48,7 @@ def main() -> None:
         print(json.dumps({"release": done["release_id"], "status": done["status"]}))
         return
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
+        refuse(profile)
         manifest = read_manifest(profile, str(arguments.run_date), arguments.run_id)
         with spark_session(profile, "publish") as spark:
             progress("Spark is up")
