@@ -37,7 +37,7 @@ FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os err
 FORBIDDEN = ("Read-only file system", "Permission denied", "Operation not permitted", "AccessDenied", "os error 30")
 GIVE_UP = "put it back from a copy; without one, give up what cannot be read: infra/nocturne mend"
 MADE_BY_HAND = "undo what was done by hand, or have the last version that keeps to the contract back: infra/nocturne mend"
-FILE = re.compile(r"(?:[a-z0-9]+:/+|/)[^\s'\"|]*?\.(?:parquet|jsonl?|csv)\b", re.IGNORECASE)
+FILE = re.compile(r"(?:[a-z0-9]+:/+|/)[^\s'\"|]*?\.(?:parquet|jsonl?|csv)\b|(?<=Path does not exist: )\S+(?=\.)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -268,12 +268,7 @@ def _room(profile: Profile, last: int) -> Iterator[Fault]:
     for place in dict.fromkeys(map(_existing, places)):
         if (free := shutil.disk_usage(place).free) < need:
             seen = f"{free / 1e6:,.0f} MB are free, a night needs {need / 1e6:,.0f}"
-            yield Fault(
-                "room",
-                str(place),
-                seen,
-                f"make room (storage.free_mb and {NIGHTS} times the last night's tables) and start again",
-            )
+            yield Fault("room", str(place), seen, mend)
 
 
 @contextmanager

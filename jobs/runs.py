@@ -15,9 +15,13 @@ from typing import Any
 
 from jobs.arguments import run_parser
 from jobs.errors import GateError, NocturneError, run_main
-from jobs.faults import named
 from jobs.profile import Profile, load_profile
 from jobs.storage import put_rows, read_rows
+
+
+def runs(profile: Profile) -> list[dict[str, Any]]:
+    """All runs, in the order in which they began."""
+    return sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
 
 
 def find_run(profile: Profile, run_id: str) -> dict[str, Any] | None:
@@ -34,6 +38,8 @@ def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime,
 @contextmanager
 def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime) -> Iterator[None]:
     """Mark the run as running; when the stage inside fails, as failed with the reason."""
+    from jobs.faults import named  # which reads releases, which read runs
+
     with named(profile):
         put_run(profile, run_id, run_date, started_at, "running")
     try:
@@ -58,6 +64,8 @@ def main() -> None:
     profile = load_profile(given.profile)
     row = find_run(profile, given.run_id)
     if row is None or row["status"] == "running":
+        from jobs.faults import named
+
         with named(profile):
             put_run(profile, given.run_id, given.run_date, given.started_at, "failed", message=given.message[:2000])
     print(json.dumps({"run_id": given.run_id, "status": row["status"] if row else "failed"}))

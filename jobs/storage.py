@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -195,11 +195,37 @@ def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
 
     Without threads of Arrow's: over delta-rs' file system some were alive still when Python ended, which aborted it.
     """
-    if not table_exists(profile.table(table)):
-        return []
-    rows = open_table(profile, table).to_pyarrow_dataset()
-    with whole(f"table {table}", "infra/nocturne doctor says what is wrong and how to mend it"):
+    return _rows(table, open_table(profile, table)) if table_exists(profile.table(table)) else []
+
+
+def _rows(name: str, table: DeltaTable) -> list[dict[str, Any]]:
+    rows = table.to_pyarrow_dataset()
+    with whole(f"table {name}", "infra/nocturne doctor says what is wrong and how to mend it"):
         return list(rows.to_table(use_threads=False).to_pylist())
+
+
+def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
+    """Append the row that `decide` makes of all rows there are; where another one came between, it decides again.
+
+    All who append so give the same application id, of which Delta lets one commit pass at a time:
+    https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
+    """
+    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    path = delta_uri(profile.table(table))
+    for left in reversed(range(TRIES)):
+        there = open_table(profile, table) if table_exists(path) else None
+        row = decide(_rows(table, there) if there else [])
+        data = pa.Table.from_pylist([row], schema=contract(table).arrow())
+        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1 if there else 0)])
+        try:
+            write_deltalake(there or path, data, mode="append", schema_mode="merge", commit_properties=once)
+            return row
+        except CommitFailedError:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
