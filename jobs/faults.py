@@ -10,9 +10,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,15 +54,15 @@ class Fault:
         return f"{self.place}: {self.seen}; {self.mend}"
 
 
-def refuse(profile: Profile) -> None:
-    """Raise where a night would fail, or show what nobody should see, before anything is paid for.
+def refuse(profile: Profile, run_date: date) -> None:
+    """Raise where the night of `run_date` would fail, or show what nobody should see, before anything is paid for.
 
     Raises:
         StorageError: there is no room, and nothing else is wrong.
         Unwritable: the warehouse cannot be written.
         Damaged: a table is not what its log, its contract or a release says.
     """
-    found = faults(profile)
+    found = faults(profile, until=run_date)
     if not found:
         return
     kinds = {each.kind for each in found}
@@ -74,27 +75,29 @@ def _message(found: list[Fault]) -> str:
     return "\n".join([f"{first}; nothing was published", *(f"  {each}" for each in rest)])
 
 
-def faults(profile: Profile, whole: bool = False) -> list[Fault]:
+def faults(profile: Profile, until: date | None = None, whole: bool = False) -> list[Fault]:
     """What is wrong with the warehouse of a profile.
 
-    Files are looked at of what readers see and of the ledgers; with `whole` also those of every other night.
+    Files are looked at of the ledgers, of what readers see and what they saw of nights up to `until`; with `whole` those
+    of all nights.
     """
     tables = {name: table_faults(profile, name, whole or name in LEDGERS) for name in (*PUBLISHED, *LEDGERS)}
     public = [] if tables["releases"] else releases(profile)
     runs = [] if tables["runs"] else read_rows(profile, "runs")
-    lost = [] if tables["releases"] else _lost(profile, public, runs)
-    night = latest(profile) if public else None
-    sound = [name for name in night.tables if not tables[name]] if night and not lost else []
-    shown = [open_table(profile, name, night.tables[name]) for name in sound] if night else []
-    torn = [files_faults(profile, name, table, night) for name, table in zip(sound, shown, strict=True)]
-    last = sum(size for table in shown for size in _added(table, night).values())
-    found = [*_target(profile), *chain(*tables.values(), lost, *torn), *_room(profile, last)]
-    return list(dict.fromkeys(found))
+    lost = [] if tables["releases"] else _versions_lost(profile, public) + _ledgers_lost(profile, public, runs)
+    damaged = {name for name, found in tables.items() if found} | {fault.place.removeprefix("table ") for fault in lost}
+    torn, last = [], 0
+    nights = (latest(profile, until), latest(profile)) if public else ()
+    for night in {each.release_id: each for each in nights if each}.values():
+        shown = {name: open_table(profile, name, version) for name, version in night.tables.items() if name not in damaged}
+        torn += [fault for name, table in shown.items() for fault in files_faults(profile, name, table, night)]
+        last = sum(size for table in shown.values() for size in _added(table, night).values())
+    return list(dict.fromkeys([*_target(profile), *chain(*tables.values()), *lost, *torn, *_room(profile, last)]))
 
 
 def release_faults(profile: Profile, release: Release) -> list[Fault]:
     """Why a release cannot be read whole."""
-    found = [fault for name in release.tables if (fault := log_fault(profile, name))] or _lost(profile, [release], [])
+    found = [fault for name in release.tables if (fault := log_fault(profile, name))] or _versions_lost(profile, [release])
     if found:
         return found
     tables = {name: open_table(profile, name, version) for name, version in release.tables.items()}
@@ -124,8 +127,8 @@ def log_fault(profile: Profile, name: str) -> Fault | None:
     return None
 
 
-def _lost(profile: Profile, public: list[Release], runs: list[dict[str, Any]]) -> list[Fault]:
-    """Tables of which there was more than there is: releases and runs tell."""
+def _versions_lost(profile: Profile, public: list[Release]) -> list[Fault]:
+    """Tables that lack versions which releases show."""
     lost = {}
     for name in PUBLISHED:
         version, release = max(
@@ -134,13 +137,24 @@ def _lost(profile: Profile, public: list[Release], runs: list[dict[str, Any]]) -
         if version > (there := _version(profile, name)):
             newest = f"its newest version is {there}" if there >= 0 else "it is gone, or its log is"
             lost[name] = f"{newest}, and release {release} shows version {version}"
-    for name in LEDGERS:
-        if public and not table_exists(profile.table(name)) and _files(profile.table(name)):
-            lost[name] = "it has files and no log"
-    ids = {each.release_id for each in public}
-    if gone := [row["release_id"] for row in runs if row["release_id"] not in {None, *ids}]:
-        lost["releases"] = f"it lacks release {gone[-1]}, which a run has published"
     return [Fault("log", f"table {name}", seen, GIVE_UP) for name, seen in lost.items()]
+
+
+def _ledgers_lost(profile: Profile, public: list[Release], runs: list[dict[str, Any]]) -> list[Fault]:
+    """Ledgers whose log is gone, and releases that a run tells of and `releases` does not."""
+    bare = [name for name in LEDGERS if not table_exists(profile.table(name)) and _files(profile.table(name))]
+    lost = dict.fromkeys(bare if public else [], "it has files and no log")
+    if gone := unknown(public, runs):
+        lost["releases"] = f"it lacks release {gone[-1]['release_id']}, which a run has published"
+    return [Fault("log", f"table {name}", seen, GIVE_UP) for name, seen in lost.items()]
+
+
+def unknown(public: list[Release], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that have published what `releases` lacks, oldest first; none where it has the last one's: what is older may
+    have been given up."""
+    ids = {each.release_id for each in public}
+    told = sorted((row for row in runs if row["release_id"]), key=lambda row: row["started_at"])
+    return [row for row in told if row["release_id"] not in ids] if told and told[-1]["release_id"] not in ids else []
 
 
 def _version(profile: Profile, name: str) -> int:
@@ -272,14 +286,19 @@ def _room(profile: Profile, last: int) -> Iterator[Fault]:
 
 
 @contextmanager
-def named(profile: Profile) -> Iterator[None]:
-    """Turn what an engine says of files and tables into an error for the reader; what is about neither stays as it is."""
+def named(profile: Profile | Callable[[], Profile]) -> Iterator[None]:
+    """Turn what an engine says of files and tables into an error for the reader; what is about neither stays as it is.
+
+    A profile that is not read yet is a function.
+    """
     try:
         yield
     except NocturneError:
         raise
     except Exception as error:
-        if told := _told(profile, error):
+        if not _of_storage(error):
+            raise
+        if told := _told(profile if isinstance(profile, Profile) else profile(), error):
             raise told from error
         raise
 
@@ -293,17 +312,17 @@ def _told(profile: Profile, error: Exception) -> NocturneError | None:
         if locked := [*_target(profile)]:
             return Unwritable(_message(locked))
         return Unwritable(f"{place}: {_cause(text)}; make it writable for this user and start again")
-    if not _of_storage(error):
-        return None
-    if found := faults(profile):
+    if found := [each for each in faults(profile) if each.kind in ("log", "columns", "files")]:
         return Damaged(_message(found))
     return _of_a_file(profile, str(place), _cause(text)) if FILE.search(text) else None
 
 
 def _of_storage(error: Exception) -> bool:
-    """Whether an engine that reads files and tables raised it."""
+    """Whether an engine that reads files and tables raised it; of DuckDB's errors those that are not about SQL."""
+    if type(error).__module__ in ("_duckdb", "duckdb"):
+        return "arrow_scan" in str(error)
     return isinstance(error, (OSError, pa.ArrowException)) or type(error).__module__.split(".")[0] in (
-        "deltalake", "_internal", "py4j", "pyspark", "_duckdb", "duckdb",
+        "deltalake", "_internal", "py4j", "pyspark",
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: boo
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
         return
     merge = DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
-    merge.whenMatchedUpdateAll(
+    merge.withSchemaEvolution().whenMatchedUpdateAll(
         "old.status = 'failed'" + (" or new.status != 'failed'" if replace else "")
     ).whenNotMatchedInsertAll().execute()
 

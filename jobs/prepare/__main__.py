@@ -54,7 +54,7 @@ def main() -> None:
     about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
     work = arguments.into or profile.work(str(arguments.run_date))
     with named(profile) if arguments.into else recorded(*about):
-        refuse(profile)
+        refuse(profile, arguments.run_date)
         with spark_session(profile, "prepare", scratch=f"{work}/scratch") as spark:
             progress("Spark is up")
             manifest = prepare(spark, profile, arguments, progress)
