@@ -124,8 +124,9 @@ def _table(db: Any, name: str) -> TableChange:
     same_key = " and ".join(f"a.{each} is not distinct from b.{each}" for each in of)
     counts = _one(
         db,
-        "select coalesce(sum(a.n), 0), coalesce(sum(b.n), 0), count_if(a.n is null), count_if(b.n is null), "
-        f"count_if(a.content != b.content), count_if(a.content = b.content) from {sides} on {same_key}",
+        "select coalesce(sum(a.n), 0), coalesce(sum(b.n), 0), count(*) filter (a.n is null), count(*) filter (b.n is null), "
+        "count(*) filter (a.content != b.content), count(*) filter (a.content = b.content) "
+        f"from {sides} on {same_key}",
     )
     return TableChange(name, "users" if name in BY_USER else "records", *map(int, counts))
 
