@@ -305,16 +305,16 @@ def named(profile: Profile | Callable[[], Profile]) -> Iterator[None]:
 
 def _told(profile: Profile, error: Exception) -> NocturneError | None:
     text = f"{type(error).__name__}: {error}"
-    place = next(iter(FILE.findall(text)), None) or getattr(error, "filename", None) or profile.warehouse
-    if any(sign in text for sign in FULL):
+    place = file_in(text) or getattr(error, "filename", None) or profile.warehouse
+    if is_full(text):
         return StorageError(f"{place}: no space left on device; make room, then start again: what is committed is kept")
     if any(sign in text for sign in FORBIDDEN):
         if locked := [*_target(profile)]:
             return Unwritable(_message(locked))
-        return Unwritable(f"{place}: {_cause(text)}; make it writable for this user and start again")
+        return Unwritable(f"{place}: {cause(text)}; make it writable for this user and start again")
     if found := [each for each in faults(profile) if each.kind in ("log", "columns", "files")]:
         return Damaged(_message(found))
-    return _of_a_file(profile, str(place), _cause(text)) if FILE.search(text) else None
+    return _of_a_file(profile, str(place), cause(text)) if file_in(text) else None
 
 
 def _of_storage(error: Exception) -> bool:
@@ -337,7 +337,19 @@ def _of_a_file(profile: Profile, place: str, cause: str) -> NocturneError:
     return Damaged(f"{path}: {cause}; {GIVE_UP}")
 
 
-def _cause(text: str) -> str:
-    """The innermost reason, in one line."""
+def is_full(text: str) -> bool:
+    """Whether what an engine says is about a disk without room."""
+    return any(sign in text for sign in FULL)
+
+
+def file_in(text: str) -> str | None:
+    """The first file that an engine's message names."""
+    found = FILE.search(text)
+    return found[0] if found else None
+
+
+def cause(text: str) -> str:
+    """The innermost reason in an engine's message, in one line."""
     causes = re.findall(r"Caused by: [\w.$]+: (.+?)(?=\n\s+(?:at|\.\.\.) |\Z)", text, re.DOTALL)
-    return " ".join((causes[-1] if causes else text.split("\n")[0]).split())[:500]
+    said = [line.removeprefix(": ") for line in text.splitlines() if line.startswith(": ")] or text.splitlines()
+    return " ".join((causes[-1] if causes else said[0]).split())[:500]
