@@ -67,12 +67,12 @@ def refuse(profile: Profile, run_date: date) -> None:
         return
     kinds = {each.kind for each in found}
     error = StorageError if kinds == {"room"} else Unwritable if kinds <= {"target", "room"} else Damaged
-    raise error(_message(found))
+    raise error(f"{_message(found)}\n  nothing was published")
 
 
 def _message(found: list[Fault]) -> str:
     first, *rest = found
-    return "\n".join([f"{first}; nothing was published", *(f"  {each}" for each in rest)])
+    return "\n".join([str(first), *(f"  {each}" for each in rest)])
 
 
 def faults(profile: Profile, until: date | None = None, whole: bool = False) -> list[Fault]:

@@ -86,7 +86,8 @@ def _releases(profile: Profile, at: datetime, really: bool) -> Iterator[str]:
     again = [each for row in lacking if row.get("tables") and not release_faults(profile, each := _of(row))]
     lost = [each for each in public if release_faults(profile, each)]
     yield from (f"release {each.release_id} is told again, as its run has it" for each in again)
-    yield from (f"release {each.release_id} is withdrawn: {WITHDRAWN}" for each in lost)
+    anew = "to have its night again: infra/nocturne run --date"
+    yield from (f"release {each.release_id} is withdrawn: {WITHDRAWN}; {anew} {each.run_date}" for each in lost)
     gone = {each.release_id for each in lost} | {row["release_id"] for row in lacking} - {each.release_id for each in again}
     yield from (f"run {row['run_id']} has no release any more" for row in told if row["release_id"] in gone)
     if not really:
