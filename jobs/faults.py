@@ -82,8 +82,8 @@ def faults(profile: Profile, until: date | None = None, whole: bool = False) -> 
     of all nights.
     """
     tables = {name: table_faults(profile, name, whole or name in LEDGERS) for name in (*PUBLISHED, *LEDGERS)}
+    runs = [] if tables["runs"] else read_rows(profile, "runs")  # before releases: another may be published between
     public = [] if tables["releases"] else releases(profile)
-    runs = [] if tables["runs"] else read_rows(profile, "runs")
     lost = [] if tables["releases"] else _versions_lost(profile, public) + _ledgers_lost(profile, public, runs)
     damaged = {name for name, found in tables.items() if found} | {fault.place.removeprefix("table ") for fault in lost}
     torn, last = [], 0

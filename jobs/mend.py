@@ -80,8 +80,8 @@ def _forget(table: DeltaTable, paths: list[str]) -> None:
 
 def _releases(profile: Profile, at: datetime, really: bool) -> Iterator[str]:
     """Tell again what runs have published and `releases` lacks, and withdraw what cannot be read."""
-    public = releases(profile) if _readable(profile, "releases") else []
     told = [row for row in runs(profile) if row["release_id"]] if _readable(profile, "runs") else []
+    public = releases(profile) if _readable(profile, "releases") else []
     lacking = unknown(public, told)
     again = [each for row in lacking if row.get("tables") and not release_faults(profile, each := _of(row))]
     lost = [each for each in public if release_faults(profile, each)]

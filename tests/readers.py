@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -19,6 +20,9 @@ MARK = {
     "explanations": "explanation",
     "evidence": "title",
 }  # a column of each table that tells the run
+
+
+TOLD = re.compile(r"run-\d+, (\d+) users")
 
 
 @dataclass
@@ -44,15 +48,13 @@ def marked(run: str, users: int) -> list[Row]:
 
 def look(tables: dict[str, list[Row]], seen: Seen) -> None:
     """Whether rows of all tables are of one run, and all of them are there."""
-    marks = {str(row[column]).split(", ", 1 if name != "user_summaries" else 2)[-1] for name, column in MARK.items()
-             for row in tables[name]}  # fmt: skip
-    marks = {mark.removeprefix("“A Night at Sea” ") for mark in marks}
+    marks = {TOLD.search(str(row[column]))[0] for name, column in MARK.items() for row in tables[name]}
     dates = {row["run_date"] for rows in tables.values() for row in rows}
     users = {name: len({row["user_id"] for row in tables[name]}) for name in MARK}
     seen.marks.append("; ".join(sorted(marks)))
     if len(marks) != 1 or len(dates) != 1 or not tables["rejected"]:
         seen.wrong.append(f"{marks} {dates} {users}")
-    elif set(users.values()) != {int(next(iter(marks)).split()[-2])}:
+    elif {str(n) for n in users.values()} != {TOLD.search(*marks)[1]}:
         seen.wrong.append(f"{marks} {users}")
 
 
