@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from jobs.cli.doctor import examine
 from jobs.contracts import contract
 from jobs.errors import Damaged, StorageError, Unwritable
 from jobs.faults import faults, named, refuse
@@ -265,6 +266,17 @@ def test_too_little_room_is_told_before_and_a_full_disk_when_it_comes(nights: Pa
         night(profile, "run-9")
         assert latest(profile).release_id == "r-run-9"
         assert faults(profile) == []
+
+
+def test_doctor_shows_the_same(profile: Profile) -> None:
+    assert [each.well for each in examine(profile.file) if each.what == "warehouse"] == [True]
+    by_hand(profile, "user_summaries", more)
+    torn(*files(profile, "rankings"))
+    found = {each.what: each for each in examine(profile.file) if not each.well}
+    assert "column note is not in it" in found["table user_summaries"].seen
+    assert re.search(r"\S+.parquet of version \d.* is torn", found["table rankings"].seen)
+    assert "infra/nocturne mend" in found["table rankings"].mend
+    assert len([each for each in examine(profile.file) if each.what == "table rankings"]) == 2  # of both nights
 
 
 READERS = {
