@@ -30,6 +30,14 @@ class StorageError(Retryable):
     """What is finished could not be written; the message has the system's reason."""
 
 
+class Damaged(NocturneError):
+    """A file or table of ours is not what it was written as; the message says which, and how to have it back."""
+
+
+class Unwritable(NocturneError):
+    """Where a night writes may not be written."""
+
+
 class ProfileError(NocturneError):
     """The profile has an unknown key, a missing one or an impossible value."""
 

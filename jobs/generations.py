@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import OF_THE_RUN, contract
+from jobs.errors import Damaged
 from jobs.manifest import DECODE_COST, FILE, Past
 from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
@@ -55,7 +56,7 @@ def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: boo
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)
         return
     merge = DeltaTable.forPath(spark, path).alias("old").merge(new.alias("new"), "old.generation_id = new.generation_id")
-    merge.whenMatchedUpdateAll(
+    merge.withSchemaEvolution().whenMatchedUpdateAll(
         "old.status = 'failed'" + (" or new.status != 'failed'" if replace else "")
     ).whenNotMatchedInsertAll().execute()
 
@@ -83,7 +84,7 @@ def _manifest(profile: Profile, run_date: str) -> dict[str, Any]:
     """What is told of a night that was not published."""
     try:
         return dict(read_json(f"{profile.work(run_date)}/{FILE}"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, Damaged):
         return {}
 
 

@@ -15,7 +15,7 @@ from jobs.prepare.blend import BLEND
 from jobs.profile import Profile
 from jobs.prompts import prompt_digest, prompt_names
 from jobs.prose import language_digest
-from jobs.storage import read_json, write_json
+from jobs.storage import read_json, whole, write_json
 
 FILE = "manifest.json"
 PREPARE = 6  # version of its facts and candidates: raised when the same log and blend give others
@@ -38,7 +38,8 @@ class Manifest(BaseModel):
 
     `releases_known` is the last `sequence` of `releases` then.
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
-    refuses. `fusion` is what the model's scores count; `force` asks the model again for what is known.
+    refuses. `sizes` are contexts by shard, `fusion` is what the model's scores count; `force` asks the model again for
+    what is known.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class Manifest(BaseModel):
     users: int
     users_changed: int
     shards: list[int]
+    sizes: dict[int, int] = {}
     counts: dict[str, dict[str, int]]
     release_before: str | None
     releases_known: int = 0
@@ -95,10 +97,13 @@ def read_manifest(profile: Profile, run_date: str, run_id: str) -> Manifest:
 
     Raises:
         NotFound: prepare has not finished for that night, or another run has prepared it since.
+        Damaged: the file is torn.
     """
     place = f"{profile.work(run_date)}/{FILE}"
     try:
-        manifest = Manifest.model_validate(read_json(place))
+        content = read_json(place)
+        with whole(place):
+            manifest = Manifest.model_validate(content)
         if manifest.run_id != run_id:
             raise NotFound(f"run {manifest.run_id} has prepared {run_date} since; {run_id} cannot go on")
         return manifest

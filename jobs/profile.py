@@ -260,6 +260,7 @@ class Storage(Table):
     """Where tables go; by default a folder under NOCTURNE_HOME named after the profile's file."""
 
     warehouse: Place | None = None
+    free_mb: Count = 200  # a night does not start with less room, and three times what the last one's tables take
 
 
 class Runtime(Table):

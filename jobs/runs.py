@@ -39,14 +39,21 @@ def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime,
 @contextmanager
 def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime) -> Iterator[None]:
     """Mark the run as running; when the stage inside fails, as failed with the reason."""
-    put_run(profile, run_id, run_date, started_at, "running")
+    from jobs.faults import named  # which reads releases, which read runs
+
+    with named(profile):
+        put_run(profile, run_id, run_date, started_at, "running")
     try:
-        yield
+        with named(profile):
+            yield
     except GateError:
         raise
     except Exception as error:
         message = str(error) if isinstance(error, NocturneError) else f"{type(error).__name__}: {error}"
-        put_run(profile, run_id, run_date, started_at, "failed", message=message[:2000])
+        try:
+            put_run(profile, run_id, run_date, started_at, "failed", message=message[:2000])
+        except Exception as second:  # what failed may be what is written to
+            error.add_note(f"the run could not be marked as failed: {second}")
         raise
 
 
@@ -61,7 +68,10 @@ def main() -> None:
     row = find_run(profile, given.run_id)
     status = "failed" if row is None or row["status"] == "running" else row["status"]
     if row is None or row["status"] == "running":
-        put_run(profile, given.run_id, given.run_date, given.started_at, status, message=given.message[:2000])
+        from jobs.faults import named
+
+        with named(profile):
+            put_run(profile, given.run_id, given.run_date, given.started_at, status, message=given.message[:2000])
     report = night_page(profile, given.run_id, Progress("runs"))
     print(json.dumps({"run_id": given.run_id, "status": status, "report": report}))
 

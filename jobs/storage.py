@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -14,10 +14,22 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from jobs.contracts import contract
-from jobs.errors import StorageError
+from jobs.errors import Damaged, StorageError
 from jobs.profile import Profile
 
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
 TRIES = 5  # of a commit
+AGAIN = "start the night again: prepare makes its files anew, paid answers are kept"
+PASSING = (
+    "network",
+    "timed out",
+    "timeout",
+    "connection",
+    "slow_down",
+    "unavailable",
+)  # what a store says that is busy or away
 READ = 1 << 20  # bytes of a column at a time
 
 
@@ -29,20 +41,49 @@ def filesystem(path: str) -> tuple[fs.FileSystem, str]:
 
 
 def parquet(path: str) -> ds.Dataset:
-    """The Parquet files in a folder, of which none is read yet.
+    """The Parquet files in a folder, of which no row is read yet.
 
     Raises:
         FileNotFoundError: there is no such folder.
+        Damaged: the first of its files is torn.
     """
     files, place = filesystem(path)
-    return ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
+    if not exists(path):
+        raise FileNotFoundError(path)
+    with whole(path):
+        return ds.dataset(place, filesystem=files, format="parquet", partitioning=None)
+
+
+def count(data: ds.Dataset) -> int:
+    """How many rows there are, by the ends of all files.
+
+    Raises:
+        Damaged: a file is torn.
+    """
+    n = 0
+    for path in data.files:
+        with whole(path), data.filesystem.open_input_file(path) as stream:
+            n += pq.read_metadata(stream).num_rows
+    return n
 
 
 def batches(data: ds.Dataset, rows: int) -> Iterator[pa.RecordBatch]:
     """So many rows at a time; no more than those are decoded, however large a file's row groups are."""
     for path in data.files:
         with data.filesystem.open_input_file(path) as stream:
-            yield from pq.ParquetFile(stream, buffer_size=READ, pre_buffer=False).iter_batches(batch_size=rows)
+            with whole(path):
+                found = pq.ParquetFile(stream, buffer_size=READ, pre_buffer=False).iter_batches(batch_size=rows)
+            yield from _each(found, path)
+
+
+def _each(found: Iterator[pa.RecordBatch], path: str) -> Iterator[pa.RecordBatch]:
+    """Batches as they come; what their reader raises, and not who reads them, is told of the file."""
+    while True:
+        with whole(path):
+            batch = next(found, None)
+        if batch is None:
+            return
+        yield batch
 
 
 @contextmanager
@@ -53,6 +94,18 @@ def storage(place: str) -> Iterator[None]:
     except OSError as error:
         advice = "mend it and start the night again; what is committed is kept"
         raise StorageError(f"{place}: {error}; {advice}") from error
+
+
+@contextmanager
+def whole(place: str, advice: str = AGAIN) -> Iterator[None]:
+    """Turn what Arrow and the system say of a file that cannot be read into an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        said = f"{place} cannot be read: {_line(error)}"
+        if any(sign in said.lower() for sign in PASSING):
+            raise StorageError(f"{said}; the next attempt goes on") from error
+        raise Damaged(f"{said}; {advice}") from error
 
 
 def write_json(path: str, content: Any) -> None:
@@ -66,9 +119,17 @@ def write_json(path: str, content: Any) -> None:
 
 
 def read_json(path: str) -> Any:
+    """What `write_json` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        Damaged: it is torn.
+    """
     files, place = filesystem(path)
     with files.open_input_stream(place) as stream:
-        return json.loads(stream.read())
+        content = stream.read()
+    with whole(path):
+        return json.loads(content)
 
 
 def exists(path: str) -> bool:
@@ -108,19 +169,39 @@ def delta_uri(path: str) -> str:
     return path.replace("s3a://", "s3://", 1)
 
 
+def open_table(profile: Profile, table: str, version: int | None = None) -> DeltaTable:
+    """A table as it stands or stood.
+
+    Raises:
+        Damaged: its log cannot be read, or has no such version.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return DeltaTable(delta_uri(profile.table(table)), version=version)
+    except (DeltaError, OSError) as error:
+        of = "" if version is None else f" of version {version}"
+        advice = "infra/nocturne doctor says what is wrong and how to mend it"
+        raise Damaged(f"table {table}: its log{of} cannot be read: {_line(error)}; {advice}") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
 def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
     """All rows of a small table; none where it does not exist yet.
 
     Without threads of Arrow's: over delta-rs' file system some were alive still when Python ended, which aborted it.
     """
-    from deltalake import DeltaTable
-
-    path = profile.table(table)
-    return _rows(DeltaTable(delta_uri(path))) if table_exists(path) else []
+    return _rows(table, open_table(profile, table)) if table_exists(profile.table(table)) else []
 
 
-def _rows(table: Any) -> list[dict[str, Any]]:
-    return list(table.to_pyarrow_dataset().to_table(use_threads=False).to_pylist())
+def _rows(name: str, table: DeltaTable) -> list[dict[str, Any]]:
+    rows = table.to_pyarrow_dataset()
+    with whole(f"table {name}", "infra/nocturne doctor says what is wrong and how to mend it"):
+        return list(rows.to_table(use_threads=False).to_pylist())
 
 
 def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
@@ -129,13 +210,13 @@ def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str
     All who append so give the same application id, of which Delta lets one commit pass at a time:
     https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
     """
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake import CommitProperties, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
     path = delta_uri(profile.table(table))
     for left in reversed(range(TRIES)):
-        there = DeltaTable(path) if table_exists(path) else None
-        row = decide(_rows(there) if there else [])
+        there = open_table(profile, table) if table_exists(path) else None
+        row = decide(_rows(table, there) if there else [])
         data = pa.Table.from_pylist([row], schema=contract(table).arrow())
         once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1 if there else 0)])
         try:

@@ -28,7 +28,7 @@ def message(file) -> str:
         ({"items": {"name": "n"}}, ["items.name: unknown key (value 'n')", "tags_separator"]),
         ({"model": MODEL | {"temperature": 1}}, ["model.temperature: unknown key (value 1)", "max_model_len"]),
         ({"night": {"lenght": 3}}, ["night.lenght: unknown key (value 3)", "list_length"]),
-        ({"storage": {"path": "x"}}, ["storage.path: unknown key (value 'x')", "allowed: warehouse"]),
+        ({"storage": {"path": "x"}}, ["storage.path: unknown key (value 'x')", "allowed: free_mb, warehouse"]),
         ({"runtime": {"java": "x"}}, ["runtime.java: unknown key (value 'x')", "spark_conf"]),
         ({"gates": {"rejected": 1}}, ["gates.rejected: unknown key (value 1)", "max_rejected_share"]),
         (

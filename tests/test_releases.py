@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import InputError, NotFound
-from jobs.lake import connect
+from jobs.lake import connect, session, views
 from jobs.profile import Profile, load_profile
 from jobs.releases import Release, accept, find, go_back, latest, publish, releases
 from jobs.runs import find_run, put_run
@@ -36,7 +36,9 @@ def public(profile) -> Callable[..., Release]:
 
 def last_row(profile: Profile) -> str:
     """What readers who know SQL alone take for the latest release."""
-    ((name,),) = connect(profile).sql("select latest from releases order by sequence desc limit 1").fetchall()
+    db = session()
+    views(db, profile, None)
+    ((name,),) = db.sql("select latest from releases order by sequence desc limit 1").fetchall()
     return str(name)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -154,12 +153,14 @@ def query(
     """SQL over the released tables."""
     import duckdb
 
+    from jobs.faults import named
     from jobs.lake import connect
 
     try:
-        result = connect(profile(), release).sql(sql)
-        if result is not None:
-            out.relation(result, format.value)
+        with named(profile):
+            result = connect(profile(), release).sql(sql)
+            if result is not None:
+                out.relation(result, format.value)
     except duckdb.Error as error:
         raise NocturneError(f"query: {error}") from error
 
@@ -227,6 +228,38 @@ def release(
     out.line(f"page of the night: {write_report(profile(), now.run_id)}")
 
 
+@app.command(epilog=examples("mend", "mend --yes"))
+def mend(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be given up.")] = False,
+) -> None:
+    """Give up what of the warehouse cannot be read and has no copy, so that the next night is possible."""
+    from jobs.mend import mend
+
+    told = mend(profile(), datetime.now(UTC), yes)
+    for each in told:
+        out.line(each)
+    if not told:
+        out.line("nothing to mend: all tables keep to their logs and contracts")
+    elif not yes:
+        out.line("nothing was done yet; what has a copy, put back from it first, then: infra/nocturne mend --yes")
+
+
+@app.command(epilog=examples("diff 2016-10-16 latest", "diff 2016-10-16 2016-10-17 --table rankings", "diff A B --user 17"))
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A release id, a date (its newest release), or latest.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    table: Annotated[str | None, typer.Option(help="One published table; by default all.")] = None,
+    user: Annotated[str | None, typer.Option(help="One user.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Users to show, old beside new.")] = 3,
+    format: Annotated[Format, typer.Option(help="For people; json: all of it, csv: the figures.")] = Format.TABLE,
+) -> None:
+    """What changed from release A to B: by table, and for some users in words and list."""
+    from jobs.cli.changes import change
+    from jobs.diff import diff
+
+    change(diff(profile(), a, b, table, user, examples), format.value)
+
+
 @prompt.command("render", epilog=examples("prompt render next --user 17", "prompt render phrase_summary --user 17"))
 def render(
     name: Annotated[str, typer.Argument(help="A file of prompts/, without .md")],
@@ -265,7 +298,14 @@ def _show_run(row: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    run_main(partial(app, prog_name="infra/nocturne"))
+    run_main(_named)
+
+
+def _named() -> None:
+    from jobs.faults import named
+
+    with named(profile):
+        app(prog_name="infra/nocturne")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import NocturneError
+from jobs.faults import faults
 from jobs.home import REPOSITORY, home
 from jobs.profile import REMOTE, Profile, load_profile, resolve
 
@@ -72,9 +73,6 @@ def _profile(profile: Profile) -> list[Finding]:
     if sentences := profile.night.sentence_folder:
         there = (Path(sentences) / "model.safetensors").is_file()
         findings.append(Finding("night.sentence_model", there, sentences, "infra/bootstrap, or correct night.sentence_model"))
-    if not profile.warehouse.startswith(REMOTE):
-        folder = Path(profile.warehouse)
-        existing = next(each for each in (folder, *folder.parents) if each.exists())
-        writable = os.access(existing, os.W_OK)
-        findings.append(Finding("warehouse", writable, profile.warehouse, f"make {existing} writable for this user"))
-    return findings
+    wrong = faults(profile, whole=True)
+    findings += [Finding(each.place, False, each.seen, each.mend) for each in wrong]
+    return findings if wrong else [*findings, Finding("warehouse", True, profile.warehouse)]

@@ -28,6 +28,7 @@ from jobs.evaluate.hidden import OURS, hide, judged
 from jobs.evaluate.metrics import by_user, compared, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
 from jobs.evaluate.trials import PARTS, write_summarized, write_trials
+from jobs.faults import named, refuse
 from jobs.prepare.content import NEW
 from jobs.prepare.histories import describe, select_users
 from jobs.prepare.sources import read_sources, readable
@@ -48,7 +49,8 @@ def main() -> None:
     progress = Progress("evaluate")
     work = profile.evaluation_work(str(arguments.run_date))
     remove(work)
-    with spark_session(profile, "evaluate", scratch=f"{work}/scratch") as spark:
+    refuse(profile, arguments.run_date)
+    with named(profile), spark_session(profile, "evaluate", scratch=f"{work}/scratch") as spark:
         progress("Spark is up")
         evaluation = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress)
         found, trials = evaluation.run(), evaluation.trials()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from jobs.arguments import run_parser
-from jobs.errors import InputError, NotFound, run_main
+from jobs.errors import Damaged, InputError, NotFound, run_main
 from jobs.generate.engines import make_engine
 from jobs.generate.worker import Worker
 from jobs.manifest import made_with, read_manifest
@@ -37,6 +37,9 @@ def main() -> None:
     digest = model_digest(profile.model)
     manifest.refuse_changed(made_with(profile, digest, manifest.fusion))
     worker = Worker(profile, manifest, arguments.shard, make_engine(profile.model, digest, progress), progress)
+    if (written := manifest.sizes.get(arguments.shard, worker.total)) != worker.total:
+        lost = f"shard {arguments.shard} has {worker.total} contexts of the {written} that prepare wrote"
+        raise Damaged(f"{profile.work(run_date)}/contexts: {lost}; start the night again")
     worker.run()
     write_json(told, {"seconds": worker.seconds, "predicted": worker.journal.predicted or {}})
     print(json.dumps({"shard": arguments.shard, **worker.counts}))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from jobs.errors import Damaged
 from jobs.storage import read_json, storage, write_json
 
 DEATHS = 2  # in flight at so many, a user is quarantined
@@ -37,7 +38,7 @@ class Journal:
         """Read what is left of earlier attempts; `done` are users who had been committed."""
         try:
             left = read_json(self.path)
-        except (FileNotFoundError, ValueError):  # none, or torn: nothing is known of earlier attempts
+        except (FileNotFoundError, Damaged):  # none, or torn: nothing is known of earlier attempts
             return
         self.deaths, self.seconds, self.predicted = left["deaths"], left["seconds"], left["predicted"]
         for user in set(left["flying"]) - done:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from jobs.errors import Busy, NocturneError
+from jobs.errors import Busy, Damaged, NocturneError
 from jobs.storage import delete, read_json, storage, write_json
 
 SILENT_S = 60.0
@@ -81,9 +81,7 @@ class Lease:
     def _holder(self) -> dict[str, Any] | None:
         try:
             return dict(read_json(self.path))
-        except FileNotFoundError:
-            return None
-        except ValueError:  # torn: nobody's
+        except (FileNotFoundError, Damaged):  # torn: nobody's
             return None
 
     def _write(self) -> None:

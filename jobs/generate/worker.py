@@ -26,7 +26,7 @@ from jobs.generate.session import Memory, Session
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.storage import batches, parquet, storage, write_json
+from jobs.storage import batches, count, parquet, storage, whole, write_json
 
 WINDOW = 64  # contexts read and put in order at a time
 EVERY_S = 5.0  # between progress lines
@@ -54,13 +54,14 @@ class Worker:
         self.past = manifest.past
         self._personalize = program or personalize
         self._work = work = work or profile.work(str(manifest.run_date))
-        self.contexts = parquet(f"{work}/contexts/shard={shard}")
+        with whole(f"{work}/contexts/shard={shard}"):
+            self.contexts = parquet(f"{work}/contexts/shard={shard}")
         self._book = f"{work}/generate/{shard}.phrasings.json"
         self.lease = Lease(f"{work}/generate/{shard}.lease.json")
         self.journal = Journal(f"{work}/generate/{shard}.journal.json", self.lease.check)
         self.chunks = Chunks(f"{work}/results/shard={shard}", profile.night, self.lease.check, rows)
         self.progress = progress
-        self.total, self.resumed = int(self.contexts.count_rows()), 0
+        self.total, self.resumed = count(self.contexts), 0
         self.purse = Purse(self.night.budget, self.total / max(1, manifest.users_changed), self._elapsed)
         self.memory = Memory(engine, self.purse, self.chunks.pay)
         self.counts = self.memory.counts

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from contextlib import nullcontext
 
 from pyspark.sql import SparkSession
 
@@ -18,6 +17,7 @@ from jobs import generations
 from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import InputError, run_main
+from jobs.faults import named, refuse
 from jobs.fusion import decide
 from jobs.generate.review import verdicts
 from jobs.manifest import Manifest, made_with
@@ -55,12 +55,11 @@ def main() -> None:
     progress = Progress("prepare")
     about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
     work = arguments.into or profile.work(str(arguments.run_date))
-    with (
-        nullcontext() if arguments.into else recorded(*about),
-        spark_session(profile, "prepare", scratch=f"{work}/scratch") as spark,
-    ):
-        progress("Spark is up")
-        manifest = prepare(spark, profile, arguments, progress)
+    with named(profile) if arguments.into else recorded(*about):
+        refuse(profile, arguments.run_date)
+        with spark_session(profile, "prepare", scratch=f"{work}/scratch") as spark:
+            progress("Spark is up")
+            manifest = prepare(spark, profile, arguments, progress)
     manifest.seconds["prepare"] = progress.seconds
     manifest.write(work)
     print(json.dumps({"shards": manifest.shards, "users": manifest.users, "users_changed": manifest.users_changed}))
@@ -98,6 +97,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         users=users,
         users_changed=sum(sizes.values()),
         shards=sorted(sizes),
+        sizes=sizes,
         counts=counts,
         release_before=before.release_id if before else None,
         releases_known=known,

@@ -5,7 +5,6 @@ Values stay text here: what a text means, and whether it means anything, is vali
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from pyspark.sql.types import (
 )
 
 from jobs.errors import InputError
+from jobs.faults import cause, file_in, is_full
 from jobs.profile import Events, Items, Profile, resolve
 
 RECORD, BROKEN, LOSSY = "_nocturne_record", "_nocturne_broken", "_nocturne_lossy"  # no column of theirs
@@ -96,9 +96,10 @@ def readable() -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         text = str(error)
-        causes = re.findall(r"Caused by: [\w.$]+: (.+?)(?=\n\s+(?:at|\.\.\.) |\Z)", text, re.DOTALL)
-        said = [line.removeprefix(": ") for line in text.splitlines() if line.startswith(": ")] or text.splitlines()
-        raise InputError(" ".join(causes[-1].split()) if causes else said[0]) from error
+        if is_full(text):  # which is no fault of the input
+            raise
+        file, why = file_in(text), cause(text)
+        raise InputError(why if file is None or file in why else f"{file}: {why}") from error
 
 
 def _read_csv(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:

@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.contracts import contract
-from jobs.errors import ProfileError
+from jobs.errors import InputError, ProfileError
 from jobs.prepare.sources import BROKEN, FILLED, LABELS, LOSSY, RECORD, Source, readable
 from jobs.profile import Events, Profile
 from jobs.spark import kept
@@ -57,8 +57,12 @@ class Judged:
     def kept(self) -> Iterator[Judged]:
         """The same, computed once."""
         with ExitStack() as stack:
-            with readable():
-                rows = stack.enter_context(kept(self.rows))
+            try:
+                with readable():
+                    rows = stack.enter_context(kept(self.rows))
+            except InputError as error:
+                mend = "put a whole file in its place and start again"
+                raise InputError(f"{self.source}.path cannot be read: {error}; {mend}") from error
             yield Judged(self.source, rows)
 
     @property

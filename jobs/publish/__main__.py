@@ -22,6 +22,7 @@ from jobs import generations
 from jobs.arguments import run_parser
 from jobs.contracts import contract
 from jobs.errors import GateError, InputError, run_main
+from jobs.faults import refuse, release_faults
 from jobs.manifest import Manifest, read_manifest
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
@@ -58,6 +59,7 @@ def main() -> None:
 
 def _night(profile: Profile, arguments: Namespace, progress: Progress) -> tuple[Release, str]:
     with recorded(profile, arguments.run_id, arguments.run_date, arguments.started_at):
+        refuse(profile, arguments.run_date)
         manifest = read_manifest(profile, str(arguments.run_date), arguments.run_id)
         with spark_session(profile, "publish") as spark:
             progress("Spark is up")
@@ -92,6 +94,8 @@ class Night:
             digests = {name: digest(rows) for name, rows in tables.items()}
             now = latest(self.profile, self.manifest.run_date)
             same = now is not None and (now.run_date, now.digests) == (self.manifest.run_date, digests)
+            if now and same:
+                same = not release_faults(self.profile, now)
             if failed or not same:
                 self.columns |= {"tables": {name: self.write(name, rows) for name, rows in tables.items()}, "digests": digests}
         finally:
@@ -197,7 +201,7 @@ class Night:
 
         path, mark = self.profile.table(name), self.manifest.run_id
         writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format("delta")
-        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite")
+        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite").option("mergeSchema", True)
         writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").option("userMetadata", mark).save(path)
         commits = DeltaTable(delta_uri(path)).history(RECENT)
         return next(int(each["version"]) for each in commits if each.get("userMetadata") == mark)
