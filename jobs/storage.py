@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -17,6 +17,7 @@ from jobs.contracts import contract
 from jobs.errors import StorageError
 from jobs.profile import Profile
 
+T = TypeVar("T")
 TRIES = 5  # of a commit
 READ = 1 << 20  # bytes of a column at a time
 
@@ -122,27 +123,34 @@ def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
-    """Add rows to a ledger in one commit; with `key`, rows that have the first row's key are replaced.
+    """Add rows to a ledger in one commit; with `key`, rows that have the key of one of them are replaced."""
+    data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
+    path = delta_uri(profile.table(table))
+    retried(lambda: _put(path, data, (key, sorted({str(row[key]) for row in rows})) if key else None))
 
-    delta-rs itself gives way to others who write at the same time, but for who creates the table or adds columns to it.
+
+def retried(commit: Callable[[], T]) -> T:
+    """Commit, and again where others did so at the same time.
+
+    delta-rs itself gives way to most of them, but not to who creates the table, adds columns to it or rewrites the same rows.
     """
     from deltalake.exceptions import CommitFailedError
 
-    data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
-    path = delta_uri(profile.table(table))
     for left in reversed(range(TRIES)):
         try:
-            return _put(path, data, (key, str(rows[0][key])) if key else None)
+            return commit()
         except CommitFailedError:
             if not left:
                 raise
+    raise AssertionError
 
 
-def _put(path: str, data: pa.Table, replaced: tuple[str, str] | None) -> None:
+def _put(path: str, data: pa.Table, replaced: tuple[str, list[str]] | None) -> None:
     from deltalake import write_deltalake
 
     if replaced and table_exists(path):
-        key, value = replaced[0], replaced[1].replace("'", "''")
-        write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'", schema_mode="merge")
+        key, values = replaced
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        write_deltalake(path, data, mode="overwrite", predicate=f"{key} IN ({listed})", schema_mode="merge")
     else:
         write_deltalake(path, data, mode="append", schema_mode="merge")

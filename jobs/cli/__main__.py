@@ -112,6 +112,17 @@ def evaluate(date: RunDate = None) -> None:
         raise typer.Exit(code)
 
 
+@app.command(epilog=examples("maintain --dry-run", "maintain"))
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
+) -> None:
+    """Retire old releases, compact ledgers, remove files that nobody needs; what each table takes."""
+    from jobs.maintain.__main__ import maintain
+    from jobs.progress import Progress
+
+    out.maintenance(maintain(profile(), datetime.now(UTC), dry_run, Progress("maintain")))
+
+
 @app.command(epilog=examples("status"))
 def status() -> None:
     """Where the last run stands, and what to do about it."""
