@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jobs.contracts import LEDGERS, PUBLISHED, contract
 from jobs.profile import Profile
 from jobs.releases import Release, find
-from jobs.storage import delta_uri, table_exists
+from jobs.storage import delta_uri, snapshot, table_exists
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,6 +42,6 @@ def _view(db: duckdb.DuckDBPyConnection, profile: Profile, name: str, release: R
         db.register(name, contract(name).arrow().empty_table())
         return
     version = release.tables[name] if release else None
-    db.register(f"_{name}", DeltaTable(delta_uri(path), version=version).to_pyarrow_dataset())
+    db.register(f"_{name}", snapshot(DeltaTable(delta_uri(path), version=version)))
     night = f" WHERE run_date = DATE '{release.run_date}'" if release else ""
     db.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}{night}")

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -16,6 +16,9 @@ from pyarrow import fs
 from jobs.contracts import contract
 from jobs.errors import StorageError
 from jobs.profile import Profile
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 T = TypeVar("T")
 TRIES = 5  # of a commit
@@ -109,11 +112,18 @@ def delta_uri(path: str) -> str:
     return path.replace("s3a://", "s3://", 1)
 
 
-def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
-    """All rows of a small table; none where it does not exist yet.
+def snapshot(table: DeltaTable) -> ds.Dataset:
+    """A version's rows, of which none is read yet.
 
-    Without threads of Arrow's: over delta-rs' file system some were alive still when Python ended, which aborted it.
+    Over Arrow's own file system: delta-rs' is Python to Arrow, which is slower, and aborted some commands at their end, where a
+    thread of Arrow's was alive still.
     """
+    files, place = filesystem(table.table_uri)
+    return table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(place, files))
+
+
+def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
+    """All rows of a small table; none where it does not exist yet."""
     from deltalake import DeltaTable
 
     path = profile.table(table)
@@ -121,7 +131,7 @@ def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:
-    return list(table.to_pyarrow_dataset().to_table(use_threads=False).to_pylist())
+    return list(snapshot(table).to_table(use_threads=False).to_pylist())
 
 
 def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:

@@ -320,8 +320,12 @@ def maintenance(report: Report) -> None:
     """What an upkeep did, or would do, and what each table takes."""
     sizes = report.sizes | {"all": report.total}
     rows = [[name, *_size(each), report.removed.get(name), report.compacted.get(name)] for name, each in sizes.items()]
-    heads = ["table", "files", "MiB", "kept", "MiB", "left", "MiB", "log MiB", "would go" if report.dry_run else "gone", "compacted"]
-    table(heads, rows, "live files, files of kept versions alone, files of neither")
+    heads = ["table", "files", "MiB", "kept", "MiB", "left", "MiB", "log MiB"]
+    table(
+        [*heads, "would go" if report.dry_run else "gone", "compacted"],
+        rows,
+        "live files, files of kept versions alone, files of neither",
+    )
     would = "would " if report.dry_run else ""
     line(f"{len(report.kept)} releases stay; {would}retire: {', '.join(report.retired) or 'none'}")
     line(f"{would}delete rows of nights: {', '.join(report.nights) or 'none'}")

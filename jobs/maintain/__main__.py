@@ -13,7 +13,6 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
 
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.errors import run_main
@@ -23,8 +22,9 @@ from jobs.maintain.tables import Size
 from jobs.manifest import FILE
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.releases import releases, retire
-from jobs.storage import delete, exists, filesystem, folders, read_json, read_rows, remove, table_exists
+from jobs.releases import blocked, releases, retire, retired
+from jobs.runs import runs
+from jobs.storage import delete, exists, filesystem, folders, read_json, remove, table_exists
 
 
 @dataclass
@@ -76,7 +76,7 @@ def maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress)
         retire(profile, keep.retired, now)
         keep = decide(profile, now)  # a rollback may have come between
     progress(f"{len(keep.releases)} releases stay, {len(report.retired)} go")
-    report.work = at_work(read_rows(profile, "runs"), now, profile.retention.orphan_hours)
+    report.work = at_work(runs(profile), now, profile.retention.orphan_hours)
     report.nights = sorted({night for name in there if name in PUBLISHED for night in drop(profile, name, keep, dry_run)})
     for name in there:
         path, versions = profile.table(name), keep.versions.get(name, [])
@@ -97,8 +97,9 @@ def maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress)
 
 def decide(profile: Profile, now: datetime) -> Kept:
     """What stays, by what is recorded now."""
-    public = [each for each in releases(profile) if each.retired_at is None]
-    return kept(public, read_rows(profile, "runs"), carried_from(profile), now, profile.retention.nights)
+    gone = retired(profile)
+    public = [each for each in (*releases(profile), *blocked(profile)) if each.release_id not in gone]
+    return kept(public, runs(profile), carried_from(profile), now, profile.retention.nights)
 
 
 def carried_from(profile: Profile) -> list[str]:

@@ -14,7 +14,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kept:
-    """Releases that stay and that go; the nights whose rows stay; by table the Delta versions that must stay readable."""
+    """Releases and blocked runs that stay and that go; the nights whose rows stay; by table the Delta versions that must stay
+    readable; the runs whose pages and logs stay."""
 
     releases: list[Release]
     retired: list[Release]
@@ -24,20 +25,19 @@ class Kept:
 
 
 def kept(public: list[Release], runs: list[Row], needed: Iterable[str], now: datetime, nights: int) -> Kept:
-    """What stays of `public`, which has no release that was retired before.
+    """What stays of `public`: of releases, and of what blocked runs would have released, none of which was retired before.
 
-    A release stays while its night is one of the newest so many or it was published within so many days; so do the versions
-    of a blocked run. Whatever their age, what readers see stays, what they saw before it, and what `needed` names: releases
-    that nights at work carry users over from.
+    One stays while its night is one of the newest so many that were released, or it was published within so many days.
+    Whatever their age, what readers see stays, what they saw before it, and what `needed` names: releases that nights at work
+    carry users over from.
     """
-    newest = set(sorted({each.run_date for each in public}, reverse=True)[:nights])
+    newest = set(sorted({each.run_date for each in public if each.status != "blocked"}, reverse=True)[:nights])
     since = now - timedelta(days=nights)
     asked = {*needed, *shown(public)}
     stay = [each for each in public if each.run_date in newest or each.published_at >= since or each.release_id in asked]
     young = [row for row in runs if row["run_date"] in newest or row["started_at"] >= since]
-    named = [each.tables for each in stay] + [dict(row["tables"]) for row in young if row.get("tables")]
     versions: dict[str, set[int]] = {}
-    for name, version in (pair for tables in named for pair in tables.items()):
+    for name, version in (pair for each in stay for pair in each.tables.items()):
         versions.setdefault(name, set()).add(version)
     return Kept(
         releases=stay,
@@ -50,7 +50,7 @@ def kept(public: list[Release], runs: list[Row], needed: Iterable[str], now: dat
 
 def shown(public: list[Release]) -> list[str]:
     """Ids of the release that readers see and of the one they saw before, which a rollback goes to."""
-    order = sorted(public, key=lambda each: each.sequence, reverse=True)
+    order = sorted((each for each in public if each.status != "blocked"), key=lambda each: each.sequence, reverse=True)
     return list(dict.fromkeys(each.latest or each.release_id for each in order))[:2]
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyarrow import fs
 
-from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.storage import delta_uri, filesystem, retried
 
@@ -52,7 +51,8 @@ def opened(path: str, version: int | None = None) -> DeltaTable:
     try:
         return DeltaTable(delta_uri(path), version=version)
     except DeltaError as error:
-        raise InputError(f"{path}: version {version}, which must be kept, cannot be read: {error}; nothing is removed") from error
+        what = "it" if version is None else f"version {version}, which must be kept,"
+        raise InputError(f"{path}: {what} cannot be read: {error}; nothing is removed") from error
 
 
 def files_of(table: DeltaTable) -> set[str]:
@@ -106,16 +106,16 @@ def compact(path: str, name: str) -> int:
     how many files there are fewer."""
     from deltalake import WriterProperties
 
-    about = {"target_size": FILE, "writer_properties": WriterProperties(compression="ZSTD", max_row_group_size=ROWS_A_GROUP)}
+    how = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_A_GROUP)
     done = 0
     for partition in scattered(path):
         where = [(column, "=", value) for column, value in partition.items()] or None
 
-        def optimize(where: list[tuple[str, str, str]] | None = where) -> dict[str, int]:
+        def optimize(where: Any = where) -> dict[str, Any]:
             optimizer = opened(path).optimize
             if name in CLUSTERED:
-                return dict(optimizer.z_order(CLUSTERED[name], partition_filters=where, **about))
-            return dict(optimizer.compact(partition_filters=where, **about))
+                return optimizer.z_order(CLUSTERED[name], where, target_size=FILE, writer_properties=how)
+            return optimizer.compact(where, target_size=FILE, writer_properties=how)
 
         figures = retried(optimize)
         done += figures["numFilesRemoved"] - figures["numFilesAdded"]
@@ -135,13 +135,9 @@ def scattered(path: str) -> list[dict[str, str]]:
 
 def vacuum(path: str, versions: list[int], hours: float, dry_run: bool) -> list[str]:
     """Remove what neither the newest version nor `versions` name and is older than `hours`; returns those files."""
-    table = opened(path)
-    about = {"retention_hours": ceil(hours), "enforce_retention_duration": False, "full": True, "keep_versions": versions}
-    gone = table.vacuum(dry_run=True, **about)
-    if dry_run or not gone:
-        return list(gone)
-    return list(table.vacuum(dry_run=False, **about))
 
+    def swept(dry_run: bool) -> list[str]:
+        return opened(path).vacuum(ceil(hours), dry_run, enforce_retention_duration=False, full=True, keep_versions=versions)
 
-def partitioned_by_night(name: str) -> bool:
-    return "run_date" in contract(name).partitions
+    gone = swept(True)
+    return gone if dry_run or not gone else swept(False)

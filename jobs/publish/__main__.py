@@ -28,6 +28,7 @@ from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.expectations import judge
 from jobs.publish.gates import Verdict, judge_across, judge_figures, template_share
+from jobs.publish.layout import WRITER, laid_out, row_groups
 from jobs.publish.page import write_page
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
@@ -180,9 +181,10 @@ class Night:
         from deltalake import DeltaTable
 
         path, mark = self.profile.table(name), self.manifest.run_id
-        writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format("delta")
-        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite")
-        writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").option("userMetadata", mark).save(path)
+        writer = laid_out(rows, name, self.manifest.users).write.format("delta").options(**WRITER)
+        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite").option("userMetadata", mark)
+        with row_groups(self.spark):
+            writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").save(path)
         commits = DeltaTable(delta_uri(path)).history(RECENT)
         return next(int(each["version"]) for each in commits if each.get("userMetadata") == mark)
 

@@ -1,9 +1,10 @@
 """One user across all output tables, by the number of users: what a serving team waits for.
 
-Tables are generated as publish writes them (`jobs.publish.layout`): ten items a list with contributions, ten explanations, eight
-cited events, a summary, with texts as long as real ones. Beside them the same rows as they were written before, in files
-without order. Each reader runs in a process of its own, on one connection, one query a table for each user, in random order;
-`open` is a connection and its first user with no file in the machine's page cache, p50 and p95 are of the users after that.
+Tables are generated as publish writes them (`jobs.publish.layout`): a summary, ten items with their contributions, ten
+explanations, eight cited events, with texts as long as real ones. Beside them the same rows as they were written before, in
+files without order. Each reader runs in a process of its own, on one connection, one query a table for each user, in random
+order. `open` is a connection and its first user, with no file in the machine's page cache; p50, p95 and `cpu`, the mean of
+processor time, are of the users after that; `times` is the p95 over that of the tables as published.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def main() -> None:
         step, place, *more = arguments.step
         write(Path(place), *map(int, more)) if step == "write" else measure(Path(place), *more)
         return
-    print(f"{'users':>10}  {'tables':14}{'reader':12}{'MiB':>7}{'files':>6}{'open ms':>9}{'p50 ms':>8}{'p95 ms':>8}{'times':>7}")
+    heads = f"{'MiB':>7}{'files':>6}{'open ms':>9}{'p50 ms':>8}{'p95 ms':>8}{'cpu ms':>8}{'times':>7}"
+    print(f"{'users':>10}  {'tables':14}{'reader':12}{heads}")
     for users in arguments.users:
         with tempfile.TemporaryDirectory() as folder:
             compare(users, Path(arguments.folder or folder) / str(users), arguments)
@@ -70,12 +72,9 @@ def compare(users: int, folder: Path, arguments: argparse.Namespace) -> None:
                 print(f"{users:10,}  {layout:14}{reader:12}{told['failed']}", flush=True)
                 continue
             p95.setdefault(reader, told["p95"])
-            sizes = f"{sum(files) / 2**20:7.0f}{len(files):6}"
+            figures = f"{sum(files) / 2**20:7.0f}{len(files):6}{told['open']:9.0f}{told['p50']:8.1f}{told['p95']:8.1f}"
             times = told["p95"] / p95[reader]
-            print(
-                f"{users:10,}  {layout:14}{reader:12}{sizes}{told['open']:9.0f}{told['p50']:8.1f}{told['p95']:8.1f}{times:7.2f}",
-                flush=True,
-            )
+            print(f"{users:10,}  {layout:14}{reader:12}{figures}{told['cpu']:8.1f}{times:7.2f}", flush=True)
 
 
 def alone(*step: str) -> dict[str, Any]:
@@ -114,17 +113,13 @@ def write(place: Path, users: int, unsorted: int) -> None:
 
 def generated(spark: Any, users: int) -> dict[str, Any]:
     """The published tables that are read by user, as rows of their contracts."""
-    spark.range(users).selectExpr(f"{ID.format('id')} as user_id", "id as u").createOrReplaceTempView("people")
+    people = spark.range(users).selectExpr("cast(abs(xxhash64('user', id)) as string) as user_id", "id as u")
+    people.createOrReplaceTempView("people")
     for name, n in (("listed", ITEMS), ("cited", EVENTS)):
         spark.sql(f"select *, explode(sequence(1, {n})) as k from people").createOrReplaceTempView(name)
-    night = f"date'{NIGHT}' as run_date"
-    tables = {name: spark.sql(sql.format(night=night, **PARTS)) for name, sql in SQL.items()}
-    return {name: contract(name).conform(rows) for name, rows in tables.items()}
-
-
-WORDS = "quiet harbor winter letters garden north river station silver evening orchard thunder paper lantern island summer "
-WORDS += "copper mountain secret bakery violet morning canyon distant mirror hollow meadow forgotten signal autumn velvet storm"
-ID = "cast(abs(xxhash64('user', {0})) % 1000000000000 as string)"
+    made = {name: ", ".join(f"{sql} as {column}" for column, sql in each.items()) for name, each in COLUMNS.items()}
+    rows = {name: spark.sql(f"select date'{NIGHT}' as run_date, user_id, {made[name]} from {FROM[name]}") for name in made}
+    return {name: contract(name).conform(each) for name, each in rows.items()}
 
 
 def text(seed: str, n: int) -> str:
@@ -138,40 +133,69 @@ def event(k: str) -> str:
     return f"lower(hex(xxhash64('event', u, {k})))"
 
 
-def claim(kind: str, words: str, k: str) -> str:
-    return f"named_struct('kind', '{kind}', 'claim', {words}, 'evidence', array({event(k)}))"
+def claims(*told: tuple[str, str, str]) -> str:
+    """SQL of claims by kind, words and the event that shows them."""
+    each = (f"named_struct('kind', '{kind}', 'claim', {words}, 'evidence', array({event(k)}))" for kind, words, k in told)
+    return f"array({', '.join(each)})"
 
 
+WORDS = "quiet harbor winter letters garden north river station silver evening orchard thunder paper lantern island summer "
+WORDS += "copper mountain secret bakery violet morning canyon distant mirror hollow meadow forgotten signal autumn velvet storm"
+FROM = {"user_summaries": "people", "rankings": "listed", "explanations": "listed", "evidence": "cited"}
 ITEM = f"pmod(xxhash64('item', u, k), {CATALOGUE})"
-TAGS = f"array({text(ITEM, 1)}, {text(ITEM + ' + 1', 1)})"
-PARTS = {
-    "item": f"cast({ITEM} as string) as item_id",
-    "title": f"{text(ITEM, 3)} as title",
-    "tags": f"{TAGS} as tags",
-    "because": f"concat('Since {{0}} and ', {text('u, k', 3)}, ' are among what you liked best, ', {text(ITEM, 3)}, "
-    f"', another ', {text(ITEM, 1)}, ' one, may be for you.') as explanation",
-    "told": "array(" + ", ".join(claim("likes_tag", text(f"u, {k}", 1), str(k)) for k in range(1, 5)) + ") as claims",
-    "shown": f"array({claim('event', text('u, k', 3), 'pmod(k, 8) + 1')}, {claim('recommended', text(ITEM, 3), '1')}) as claims",
-    "words": f"concat('You come back to ', {text('u', 12)}, '; lately also to ', {text('u, 7', 14)}, '.') as summary",
-    "taste": f"array(named_struct('label', {text('u, 1', 1)}, 'weight', rand(1), 'evidence', array({event('1')}, {event('2')})))",
-    "source": "if(k <= 3, 'llm', 'template') as source, if(k <= 3, sha2(concat(u, k), 256), null) as generation_id",
-    "cites": f"array({event('pmod(k, 8) + 1')}) as evidence",
-    "parts": "array(" + ", ".join(
-        f"named_struct('source', 'cooccurrence', 'event_id', {event(str(k))}, 'amount', rand({k}))" for k in (1, 2, 3)
-    ) + ") as contributions",
-    "event": f"{event('k')} as event_id",
-}  # fmt: skip
+CITED = "pmod(k, 8) + 1"
+TASTE = f"array(named_struct('label', {text('u, 1', 1)}, 'weight', rand(1), 'evidence', array({event('1')}, {event('2')})))"
+PARTS = ", ".join(
+    f"named_struct('source', 'cooccurrence', 'event_id', {event(str(k))}, 'amount', rand({k}))" for k in (1, 2, 3)
+)
+THING = {"title": text(ITEM, 3), "tags": f"array({text(ITEM, 1)}, {text(ITEM + ' + 1', 1)})"}
 NONE = "cast(array() as array<string>)"
-SQL = {
-    "user_summaries": "select {night}, user_id, {words}, {told}, {taste} as interests, {taste} as dislikes, 50L as n_events, "
-    f"false as cold, 'llm' as source, sha2(user_id, 256) as generation_id, {NONE} as checks, sha2(concat(u, 'c'), 256) "
-    "as context_hash from people",
-    "rankings": "select {night}, user_id, k as rank, {item}, {title}, {tags}, rand(9) as score, k as retrieval_rank, "
-    "rand(8) as retrieval_score, {parts}, rand(7) as llm_score, 'retrieval' as source, 'treatment' as experiment_group from listed",
-    "explanations": f"select {{night}}, user_id, {{item}}, {{because}}, {{shown}}, {{cites}}, {{source}}, {NONE} as checks from listed",
-    "evidence": f"select {{night}}, user_id, {{event}}, {{item}}, {{title}}, {{tags}}, {NONE} as creators, 1999L as year, "
-    "timestamp_seconds(1600000000 + pmod(xxhash64(u, k), 90000000)) as time, 4.5D as value, cast(null as string) as type, "
-    "true as liked from cited",
+COLUMNS = {
+    "user_summaries": {
+        "summary": f"concat('You come back to ', {text('u', 12)}, '; lately also to ', {text('u, 7', 14)}, '.')",
+        "claims": claims(*(("likes_tag", text(f"u, {k}", 1), str(k)) for k in range(1, 5))),
+        "interests": TASTE,
+        "dislikes": TASTE,
+        "n_events": "50L",
+        "cold": "false",
+        "source": "'llm'",
+        "generation_id": "sha2(user_id, 256)",
+        "checks": NONE,
+        "context_hash": "sha2(concat(u, 'c'), 256)",
+    },
+    "rankings": THING
+    | {
+        "rank": "k",
+        "item_id": f"cast({ITEM} as string)",
+        "score": "rand(9)",
+        "retrieval_rank": "k",
+        "retrieval_score": "rand(8)",
+        "contributions": f"array({PARTS})",
+        "llm_score": "rand(7)",
+        "source": "'retrieval'",
+        "experiment_group": "'treatment'",
+    },
+    "explanations": {
+        "item_id": f"cast({ITEM} as string)",
+        "explanation": f"concat('Since ', {text('u, k', 3)}, ' and ', {text('k, u', 3)}, ' are among what you liked best, ', "
+        f"{text(ITEM, 3)}, ', another ', {text(ITEM, 1)}, ' one, may be for you.')",
+        "claims": claims(("event", text("u, k", 3), CITED), ("recommended", text(ITEM, 3), "1")),
+        "evidence": f"array({event(CITED)})",
+        "source": "if(k <= 3, 'llm', 'template')",
+        "generation_id": "if(k <= 3, sha2(concat(u, '-', k), 256), null)",
+        "checks": NONE,
+    },
+    "evidence": THING
+    | {
+        "event_id": event("k"),
+        "item_id": f"cast({ITEM} as string)",
+        "creators": NONE,
+        "year": "1999L",
+        "time": "timestamp_seconds(1600000000 + pmod(xxhash64(u, k), 90000000))",
+        "value": "4.5D",
+        "type": "cast(null as string)",
+        "liked": "true",
+    },
 }
 
 
@@ -188,12 +212,14 @@ def measure(place: Path, reader: str, reads: str) -> None:
         with READERS[reader](profile, find(profile, None)) as read:
             check(read(users[0]))
             opened = time.perf_counter() - start
+            busy = time.process_time()
             took = [timed(read, user) for user in users]
+            busy = (time.process_time() - busy) / len(users)
     except ModuleNotFoundError as error:
         print(json.dumps({"failed": f"- {error}"}))
         return
     p50, p95 = np.percentile(took, [50, 95]) * 1000
-    print(json.dumps({"open": opened * 1000, "p50": p50, "p95": p95}))
+    print(json.dumps({"open": opened * 1000, "p50": p50, "p95": p95, "cpu": busy * 1000}))
 
 
 def someones(profile: Profile, n: int) -> list[str]:
@@ -252,7 +278,9 @@ def deltalake(profile: Profile, release: Release) -> Iterator[Reader]:
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
 
-    tables = [DeltaTable(profile.table(name), version=release.tables[name]).to_pyarrow_dataset() for name in TABLES]
+    from jobs.storage import snapshot
+
+    tables = [snapshot(DeltaTable(profile.table(name), version=release.tables[name])) for name in TABLES]
     night = ds.field("run_date") == release.run_date
     yield lambda user: [each.to_table(filter=night & (ds.field("user_id") == user)).to_pylist() for each in tables]
 
