@@ -66,9 +66,7 @@ def measure(path: str, versions: Iterable[int]) -> Size:
     Raises:
         InputError: one of the versions cannot be read.
     """
-    files, place = filesystem(path)
-    found = [each for each in files.get_file_info(fs.FileSelector(place, recursive=True)) if each.type == fs.FileType.File]
-    sizes = {each.path.removeprefix(place).lstrip("/"): each.size for each in found}
+    sizes = listed(path)
     log = {name: n for name, n in sizes.items() if name.startswith("_delta_log/")}
     live = files_of(opened(path)) & sizes.keys()
     kept = set().union(*(files_of(opened(path, version)) for version in versions)) & sizes.keys() - live
@@ -78,6 +76,13 @@ def measure(path: str, versions: Iterable[int]) -> Size:
         return len(names), sum(sizes[name] for name in names)
 
     return Size(*of(live), *of(kept), *of(left), sum(log.values()))
+
+
+def listed(path: str) -> dict[str, int]:
+    """Files in a folder, by their path within it, and their bytes."""
+    files, place = filesystem(path)
+    found = [each for each in files.get_file_info(fs.FileSelector(place, recursive=True)) if each.type == fs.FileType.File]
+    return {each.path.removeprefix(place).lstrip("/"): int(each.size) for each in found}
 
 
 def drop_nights(path: str, keep: Iterable[date]) -> list[str]:
@@ -139,5 +144,7 @@ def vacuum(path: str, versions: list[int], hours: float, dry_run: bool) -> list[
     def swept(dry_run: bool) -> list[str]:
         return opened(path).vacuum(ceil(hours), dry_run, enforce_retention_duration=False, full=True, keep_versions=versions)
 
-    gone = swept(True)
-    return gone if dry_run or not gone else swept(False)
+    gone = sorted(set(swept(True)) & listed(path).keys())  # delta-rs names what it removed before as well
+    if gone and not dry_run:
+        swept(False)
+    return gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -285,15 +286,33 @@ def test_what_lies_beside_the_tables(profile, maintain, tmp_path) -> None:
     assert not any("abc" in file or "scratch" in file or "aa" in file for file in left)
 
 
+def age(profile: Profile) -> None:
+    """Have all files, and the deletions of some, be three days old."""
+    for entry in Path(profile.warehouse).glob("*/_delta_log/*.json"):
+        told = re.sub(
+            r'("deletionTimestamp":)(\d+)', lambda found: f"{found[1]}{int(found[2]) - 3 * 86_400_000}", entry.read_text()
+        )
+        entry.write_text(told)
+    for file in Path(profile.warehouse).rglob("*.parquet"):
+        os.utime(file, (file.stat().st_mtime - 3 * 86_400,) * 2)
+
+
 def upkeep(file: str, barrier, times: int) -> None:
     for _ in range(times):
         barrier.wait(60)
         job.maintain(load_profile(file), NOW, False, Progress("maintain"))
 
 
-def test_twice_at_once_beside_readers_and_a_night(profile) -> None:
+def test_twice_at_once_beside_readers_and_a_night(tmp_path, monkeypatch) -> None:
     """Whatever upkeep removes, a reader finds one night whole, and the next night is released."""
+    monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
+    profile = write(tmp_path, retention={"nights": 2, "orphan_hours": 48})
     nights(profile)
+    job.maintain(profile, NOW, False, Progress("maintain"))
+    for k in (5, 6):
+        night(profile, k)
+    age(profile)
+    n_files = len(list(Path(profile.table("rankings")).rglob("*.parquet")))
     context, times = multiprocessing.get_context("spawn"), 2
     barrier = context.Barrier(3)
     both = [context.Process(target=upkeep, args=(profile.file, barrier, times)) for _ in range(2)]
@@ -301,13 +320,16 @@ def test_twice_at_once_beside_readers_and_a_night(profile) -> None:
         each.start()
     for turn in range(times):
         barrier.wait(60)
-        night(profile, 5 + turn)
         for _ in range(5):
-            assert words(profile, None) == WORDS.format(5 + turn)
+            assert words(profile, None) == WORDS.format(6 + turn)
+        night(profile, 7 + turn)
+        for _ in range(5):
+            assert words(profile, None) == WORDS.format(7 + turn)
     while any(each.is_alive() for each in both):
-        assert words(profile, None) == WORDS.format(6)
+        assert words(profile, None) == WORDS.format(8)
     assert [each.exitcode for each in both] == [0, 0]
-    assert words(profile, "r-run-5") == WORDS.format(5)
+    assert words(profile, "r-run-7") == WORDS.format(7)
+    assert len(list(Path(profile.table("rankings")).rglob("*.parquet"))) < n_files
 
 
 def test_the_job_ends_with_its_report_as_json(profile, monkeypatch, capsys) -> None:
