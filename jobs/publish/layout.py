@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.contracts import contract
 
-USERS_A_FILE = 50_000  # a night of fewer is one file a table
+USERS_A_FILE = 25_000  # a night of fewer is one file a table
 ROWS_A_GROUP = 2_000  # a reader of one user decodes so many rows of each table
 WRITER = {"compression": "zstd"}
 

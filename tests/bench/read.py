@@ -24,16 +24,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.contracts import contract
 from jobs.lake import connect
 from jobs.profile import Profile, load_profile
+from jobs.publish.layout import ROWS_A_GROUP, USERS_A_FILE, WRITER
 from jobs.releases import Release, find, publish
 from tests.data.inputs import write_profile
 
 NIGHT = date(2024, 5, 1)
 TABLES = ("user_summaries", "rankings", "explanations", "evidence")
 ITEMS, EVENTS, CATALOGUE = 10, 8, 50_000
+BLOCK = 5_000
+USERS_A_FILE_BEFORE = 100_000
 LAYOUTS = ("as published", "unsorted")
 Reader = Callable[[str], list[Any]]  # user -> what each table has of the user
 
@@ -87,116 +92,108 @@ def alone(*step: str) -> dict[str, Any]:
 
 
 def write(place: Path, users: int, unsorted: int) -> None:
-    """A warehouse with one release of so many users."""
-    from deltalake import DeltaTable
-
-    from jobs.publish.layout import WRITER, laid_out, row_groups
-    from jobs.spark import spark_session
-
+    """A warehouse with one release of so many users; texts are those of `BLOCK` users again and again, ids are not."""
     place.mkdir(parents=True)
     profile = load_profile(write_profile(place))
-    versions: dict[str, int] = {}
-    with spark_session(profile, "bench") as spark, row_groups(spark):
-        spark.conf.set("spark.sql.shuffle.partitions", str(max(4, users // 50_000)))
-        for name, rows in generated(spark, users).items():
-            if unsorted:
-                spark.conf.unset("parquet.block.row.count.limit")
-                writer = rows.repartition(max(1, users // 100_000)).write.format("delta")
-            else:
-                writer = laid_out(rows, name, users).write.format("delta").options(**WRITER)
-            writer.partitionBy("run_date").save(profile.table(name))
-            versions[name] = DeltaTable(profile.table(name)).version()
+    draw = np.random.default_rng(7)
+    ids = np.array(sorted({str(each) for each in draw.integers(10**9, 10**12, users + users // 100)})[:users], dtype=object)
+    if unsorted:
+        draw.shuffle(ids)
+    versions = {name: write_table(profile.table(name), rows, ids, not unsorted) for name, rows in blocks().items()}
     digests = dict.fromkeys(versions, "0:0")
     publish(profile, Release("r-1", NIGHT, "1", "released", versions, digests, datetime(2024, 5, 1, 4, tzinfo=UTC)))
     print(json.dumps({}))
 
 
-def generated(spark: Any, users: int) -> dict[str, Any]:
-    """The published tables that are read by user, as rows of their contracts."""
-    people = spark.range(users).selectExpr("cast(abs(xxhash64('user', id)) as string) as user_id", "id as u")
-    people.createOrReplaceTempView("people")
-    for name, n in (("listed", ITEMS), ("cited", EVENTS)):
-        spark.sql(f"select *, explode(sequence(1, {n})) as k from people").createOrReplaceTempView(name)
-    made = {name: ", ".join(f"{sql} as {column}" for column, sql in each.items()) for name, each in COLUMNS.items()}
-    rows = {name: spark.sql(f"select date'{NIGHT}' as run_date, user_id, {made[name]} from {FROM[name]}") for name in made}
-    return {name: contract(name).conform(each) for name, each in rows.items()}
+def write_table(path: str, rows: pa.Table, ids: np.ndarray, published: bool) -> int:
+    """Files as publish lays them out, or as it did before; returns the table's version."""
+    from deltalake import DeltaTable, WriterProperties, write_deltalake
+
+    of = WriterProperties(compression=WRITER["compression"].upper(), max_row_group_size=ROWS_A_GROUP)
+    how = of if published else WriterProperties(compression="SNAPPY")
+    n, of_block = USERS_A_FILE if published else USERS_A_FILE_BEFORE, rows["user_id"].cast(pa.int64())
+    for first in range(0, len(ids), n):
+        parts = [ids[start : min(start + BLOCK, first + n)] for start in range(first, min(first + n, len(ids)), BLOCK)]
+        file = pa.concat_tables(filled(rows, of_block, part) for part in parts)
+        write_deltalake(path, file, mode="append", partition_by=["run_date"], target_file_size=1 << 40, writer_properties=how)
+    return int(DeltaTable(path).version())
 
 
-def text(seed: str, n: int) -> str:
-    """SQL of `n` words that follow from `seed`."""
-    words = "split('" + WORDS + "', ' ')"
-    each = f"element_at({words}, 1 + cast(pmod(xxhash64({seed}, x), {len(WORDS.split())}) as int))"
-    return f"initcap(array_join(transform(sequence(1, {n}), x -> {each}), ' '))"
+def filled(rows: pa.Table, place: pa.ChunkedArray, ids: np.ndarray) -> pa.Table:
+    """The rows of a block with other users' ids; of its first ones, where there are fewer."""
+    rows = rows.filter(pc.less(place, len(ids)))
+    named = pa.array(ids, pa.string()).take(rows["user_id"].cast(pa.int64()).combine_chunks())
+    return rows.set_column(rows.schema.get_field_index("user_id"), rows.schema.field("user_id"), named)
 
 
-def event(k: str) -> str:
-    return f"lower(hex(xxhash64('event', u, {k})))"
+def blocks() -> dict[str, pa.Table]:
+    """Rows of `BLOCK` users, whose ids are their places, by table."""
+    draw = random.Random(7)
+    made: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    for place in range(BLOCK):
+        about = {"run_date": NIGHT, "user_id": str(place)}
+        for name, each in person(draw).items():
+            made[name] += [about | row for row in each]
+    return {name: pa.Table.from_pylist(rows, schema=contract(name).arrow()) for name, rows in made.items()}
 
 
-def claims(*told: tuple[str, str, str]) -> str:
-    """SQL of claims by kind, words and the event that shows them."""
-    each = (f"named_struct('kind', '{kind}', 'claim', {words}, 'evidence', array({event(k)}))" for kind, words, k in told)
-    return f"array({', '.join(each)})"
+def person(draw: random.Random) -> dict[str, list[dict[str, Any]]]:
+    """One user's rows, as rich and as long as those of the sample's users."""
+
+    def words(n: int) -> str:
+        return " ".join(draw.choices(WORDS, k=n)).capitalize()
+
+    def thing() -> dict[str, Any]:
+        return {"item_id": str(draw.randrange(CATALOGUE)), "title": words(3), "tags": [words(1), words(1)]}
+
+    def claim(kind: str) -> dict[str, Any]:
+        return {"kind": kind, "claim": words(2), "evidence": [draw.choice(events)]}
+
+    def part() -> dict[str, Any]:
+        return {"source": "cooccurrence", "event_id": draw.choice(events), "amount": draw.random()}
+
+    def taste() -> list[dict[str, Any]]:
+        return [{"label": words(1), "weight": draw.random(), "evidence": draw.sample(events, 2)}]
+
+    events = [f"{draw.getrandbits(64):016x}" for _ in range(EVENTS)]
+    listed = [thing() for _ in range(ITEMS)]
+    words_of = {"checks": [], "source": "llm"}
+    summary = {
+        "summary": words(40),
+        "claims": [claim("likes_tag") for _ in range(4)],
+        "interests": taste(),
+        "dislikes": taste(),
+    }
+    summary |= {"n_events": 50, "cold": False, "generation_id": f"{draw.getrandbits(256):064x}"}
+    return {
+        "user_summaries": [summary | words_of | {"context_hash": f"{draw.getrandbits(256):064x}"}],
+        "rankings": [
+            item
+            | {"rank": rank, "score": draw.random(), "retrieval_rank": rank, "retrieval_score": draw.random()}
+            | {"contributions": [part() for _ in range(3)], "llm_score": -draw.random(), "source": "retrieval"}
+            | {"experiment_group": "treatment"}
+            for rank, item in enumerate(listed, 1)
+        ],
+        "explanations": [
+            {"item_id": item["item_id"], "explanation": words(22), "claims": [claim("event"), claim("recommended")]}
+            | {"evidence": [draw.choice(events)], "generation_id": f"{draw.getrandbits(256):064x}" if rank <= 3 else None}
+            | words_of
+            for rank, item in enumerate(sorted(listed, key=lambda each: each["item_id"]), 1)
+        ],
+        "evidence": [
+            thing()
+            | {"event_id": event, "creators": [], "year": 1999, "time": datetime.fromtimestamp(draw.randrange(2**30), UTC)}
+            | {"value": 4.5, "type": None, "liked": True}
+            for event in sorted(events)
+        ],
+    }
 
 
-WORDS = "quiet harbor winter letters garden north river station silver evening orchard thunder paper lantern island summer "
-WORDS += "copper mountain secret bakery violet morning canyon distant mirror hollow meadow forgotten signal autumn velvet storm"
-FROM = {"user_summaries": "people", "rankings": "listed", "explanations": "listed", "evidence": "cited"}
-ITEM = f"pmod(xxhash64('item', u, k), {CATALOGUE})"
-CITED = "pmod(k, 8) + 1"
-TASTE = f"array(named_struct('label', {text('u, 1', 1)}, 'weight', rand(1), 'evidence', array({event('1')}, {event('2')})))"
-PARTS = ", ".join(
-    f"named_struct('source', 'cooccurrence', 'event_id', {event(str(k))}, 'amount', rand({k}))" for k in (1, 2, 3)
+WORDS = (
+    *("quiet", "harbor", "winter", "letters", "garden", "north", "river", "station", "silver", "evening", "orchard", "thunder"),
+    *("paper", "lantern", "island", "summer", "copper", "mountain", "secret", "bakery", "violet", "morning", "canyon"),
+    *("distant", "mirror", "hollow", "meadow", "forgotten", "signal", "autumn", "velvet", "storm"),
 )
-THING = {"title": text(ITEM, 3), "tags": f"array({text(ITEM, 1)}, {text(ITEM + ' + 1', 1)})"}
-NONE = "cast(array() as array<string>)"
-COLUMNS = {
-    "user_summaries": {
-        "summary": f"concat('You come back to ', {text('u', 12)}, '; lately also to ', {text('u, 7', 14)}, '.')",
-        "claims": claims(*(("likes_tag", text(f"u, {k}", 1), str(k)) for k in range(1, 5))),
-        "interests": TASTE,
-        "dislikes": TASTE,
-        "n_events": "50L",
-        "cold": "false",
-        "source": "'llm'",
-        "generation_id": "sha2(user_id, 256)",
-        "checks": NONE,
-        "context_hash": "sha2(concat(u, 'c'), 256)",
-    },
-    "rankings": THING
-    | {
-        "rank": "k",
-        "item_id": f"cast({ITEM} as string)",
-        "score": "rand(9)",
-        "retrieval_rank": "k",
-        "retrieval_score": "rand(8)",
-        "contributions": f"array({PARTS})",
-        "llm_score": "rand(7)",
-        "source": "'retrieval'",
-        "experiment_group": "'treatment'",
-    },
-    "explanations": {
-        "item_id": f"cast({ITEM} as string)",
-        "explanation": f"concat('Since ', {text('u, k', 3)}, ' and ', {text('k, u', 3)}, ' are among what you liked best, ', "
-        f"{text(ITEM, 3)}, ', another ', {text(ITEM, 1)}, ' one, may be for you.')",
-        "claims": claims(("event", text("u, k", 3), CITED), ("recommended", text(ITEM, 3), "1")),
-        "evidence": f"array({event(CITED)})",
-        "source": "if(k <= 3, 'llm', 'template')",
-        "generation_id": "if(k <= 3, sha2(concat(u, '-', k), 256), null)",
-        "checks": NONE,
-    },
-    "evidence": THING
-    | {
-        "event_id": event("k"),
-        "item_id": f"cast({ITEM} as string)",
-        "creators": NONE,
-        "year": "1999L",
-        "time": "timestamp_seconds(1600000000 + pmod(xxhash64(u, k), 90000000))",
-        "value": "4.5D",
-        "type": "cast(null as string)",
-        "liked": "true",
-    },
-}
 
 
 # Readers
