@@ -184,10 +184,12 @@ def show_item(item: Annotated[str, typer.Argument(metavar="ID")], release: Relea
 @app.command(epilog=examples("releases"))
 def releases() -> None:
     """What is public, newest night first."""
-    from jobs.releases import latest, releases
+    from jobs.releases import latest, releases, retired
 
-    public = releases(profile())
-    out.releases(public, latest(profile())) if public else out.line(f"nothing is released yet in {profile().warehouse}")
+    if public := releases(profile()):
+        out.releases(public, latest(profile()), retired(profile()))
+    else:
+        out.line(f"nothing is released yet in {profile().warehouse}")
 
 
 @app.command(

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -299,13 +299,13 @@ def item(page: ItemPage) -> None:
         table(names, [[row[name] for name in names] for row in page.lists], "its best places")
 
 
-def releases(public: list[Release], seen: Release | None) -> None:
+def releases(public: list[Release], seen: Release | None, retired: Container[str] = ()) -> None:
     rows = [
         [
             "*" if each == seen else "",
             each.release_id,
             each.run_date,
-            each.status,
+            each.status + (", retired" if each.release_id in retired else ""),
             f"{each.published_at:%Y-%m-%d %H:%M:%S}",
             _versions(each),
             each.reason or "",

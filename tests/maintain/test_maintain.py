@@ -332,6 +332,16 @@ def test_twice_at_once_beside_readers_and_a_night(tmp_path, monkeypatch) -> None
     assert len(list(Path(profile.table("rankings")).rglob("*.parquet"))) < n_files
 
 
+def test_the_command_says_what_would_go_and_then_does(profile, nocturne) -> None:
+    nights(profile)
+    code, out, _ = nocturne("maintain", "--dry-run")
+    assert (code, "would retire: r-run-2, r-run-1, r-run-0" in out) == (0, True)
+    assert "retired" not in nocturne("releases")[1]
+    code, out, _ = nocturne("maintain")
+    assert (code, "retire: r-run-2, r-run-1, r-run-0" in out, "would" in out) == (0, True, False)
+    assert nocturne("releases")[1].count("released, retired") == 3
+
+
 def test_the_job_ends_with_its_report_as_json(profile, monkeypatch, capsys) -> None:
     nights(profile)
     monkeypatch.setattr("sys.argv", ["maintain", "--profile", profile.file, "--started-at", NOW.isoformat()])

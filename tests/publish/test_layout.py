@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -38,7 +39,7 @@ def test_a_file_has_a_range_of_users_in_order(written) -> None:
     users = [[row["user_id"] for row in rows] for rows in found]
     assert [rows == sorted(rows, key=lambda row: (row["user_id"], row["rank"])) for rows in found] == [True] * 4
     ends = sorted((each[0], each[-1]) for each in users)
-    assert all(last < first for (_, last), (first, _) in zip(ends, ends[1:], strict=False))
+    assert all(last < first for (_, last), (first, _) in pairwise(ends))
     assert sorted(user for each in users for user in each) == sorted(f"u{k:02}" for k in range(40) for _ in range(3))
     table = DeltaTable(str(files[0].parent)).get_add_actions(flatten=True)
     assert sorted(zip(table["min.user_id"].to_pylist(), table["max.user_id"].to_pylist(), strict=True)) == ends
