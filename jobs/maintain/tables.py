@@ -1,12 +1,13 @@
 """What is done to a Delta table: the rows of retired nights deleted, small files compacted, files that nobody names removed.
 
-Deleted rows stay in the versions before. A vacuum is told those versions that are to stay, and looks at files older than
-some hours alone: what a night writes and has not committed, and what a reader still reads, stays.
+Deleted rows stay in the versions before. A vacuum is told those versions that are to stay, and looks at nothing younger than
+some hours: what a night writes and has not committed, and what a reader still reads, stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from math import ceil
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyarrow import fs
 
 from jobs.errors import InputError
-from jobs.storage import delta_uri, filesystem, retried
+from jobs.storage import delete, delta_uri, filesystem, retried
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -79,10 +80,19 @@ def measure(path: str, versions: Iterable[int]) -> Size:
 
 
 def listed(path: str) -> dict[str, int]:
-    """Files in a folder, by their path within it, and their bytes."""
+    """Files in a folder, by their path within it, and their bytes, those of Hadoop's checksum beside a file among them."""
     files, place = filesystem(path)
     found = [each for each in files.get_file_info(fs.FileSelector(place, recursive=True)) if each.type == fs.FileType.File]
-    return {each.path.removeprefix(place).lstrip("/"): int(each.size) for each in found}
+    sizes = {each.path.removeprefix(place).lstrip("/"): int(each.size) for each in found}
+    for name in [name for name in sizes if checksum(name) in sizes]:
+        sizes[name] += sizes.pop(checksum(name))
+    return sizes
+
+
+def checksum(name: str) -> str:
+    """Where Hadoop keeps the checksums of a local file."""
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}.{base}.crc"
 
 
 def drop_nights(path: str, keep: Iterable[date]) -> list[str]:
@@ -139,12 +149,15 @@ def scattered(path: str) -> list[dict[str, str]]:
 
 
 def vacuum(path: str, versions: list[int], hours: float, dry_run: bool) -> list[str]:
-    """Remove what neither the newest version nor `versions` name and is older than `hours`; returns those files."""
+    """Remove what neither the newest version nor `versions` name and is older than `hours`; returns those files.
 
-    def swept(dry_run: bool) -> list[str]:
-        return opened(path).vacuum(ceil(hours), dry_run, enforce_retention_duration=False, full=True, keep_versions=versions)
-
-    gone = sorted(set(swept(True)) & listed(path).keys())  # delta-rs names what it removed before as well
-    if gone and not dry_run:
-        swept(False)
+    delta-rs says which; asked to remove them it would take the checksums of files that stay as well, which Spark checks by.
+    """
+    there = listed(path)
+    stale = opened(path).vacuum(ceil(hours), dry_run=True, enforce_retention_duration=False, full=True, keep_versions=versions)
+    gone = sorted(set(stale) & there.keys())  # it names what was removed before as well
+    for name in () if dry_run else gone:
+        for file in (name, checksum(name)):
+            with suppress(FileNotFoundError):  # there is none, or somebody else was first
+                delete(f"{path}/{file}")
     return gone
