@@ -326,6 +326,7 @@ def maintenance(report: Report) -> None:
         rows,
         "live files, files of kept versions alone, files of neither",
     )
+    line(f"the tables take {_mib(report.total.bytes)} MiB, before it was {_mib(report.before_bytes)}")
     would = "would " if report.dry_run else ""
     line(f"{len(report.kept)} releases stay; {would}retire: {', '.join(report.retired) or 'none'}")
     line(f"{would}delete rows of nights: {', '.join(report.nights) or 'none'}")
@@ -344,7 +345,7 @@ def _size(size: Size) -> list[str | int]:
 
 
 def _mib(n: int) -> str:
-    return f"{n / 2**20:.1f}"
+    return f"{n / 2**20:,.2f}"
 
 
 def _versions(release: Release) -> str:

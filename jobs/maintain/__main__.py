@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -29,19 +30,19 @@ from jobs.storage import delete, exists, filesystem, folders, read_json, remove,
 
 @dataclass
 class Report:
-    """What went, or would go: releases, nights whose rows were deleted, files of tables, folders and files beside them, and by
-    table how many files fewer a ledger has. `sizes` are of the tables at the end; `work` is why compaction waits."""
+    """What went, or would go: releases, nights whose rows were deleted, by table files of ledgers that became fewer and files
+    that were removed, and paths beside the tables. `work` is why ledgers wait; `sizes` are of the tables at the end."""
 
     dry_run: bool
-    kept: list[str] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)
+    kept: list[str]
+    retired: list[str]
+    work: list[str]
+    before_bytes: int
     nights: list[str] = field(default_factory=list)
     compacted: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     paths_bytes: int = 0
-    work: list[str] = field(default_factory=list)
-    before_bytes: int = 0
     sizes: dict[str, Size] = field(default_factory=dict)
 
     @property
@@ -68,31 +69,67 @@ def maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress)
     Raises:
         InputError: a version that must stay cannot be read; nothing was removed.
     """
-    report, there = Report(dry_run), [name for name in (*PUBLISHED, *LEDGERS) if table_exists(profile.table(name))]
     keep = decide(profile, now)
-    report.kept, report.retired = ([each.release_id for each in found] for found in (keep.releases, keep.retired))
-    report.before_bytes = sum(sum_of(tables.measure(profile.table(name), keep.versions.get(name, ()))) for name in there)
+    report = Report(
+        dry_run,
+        kept=[each.release_id for each in keep.releases],
+        retired=[each.release_id for each in keep.retired],
+        work=at_work(runs(profile), now, profile.retention.orphan_hours),
+        before_bytes=sum(measured(profile, keep).values(), Size()).bytes,
+    )
     if keep.retired and not dry_run:
         retire(profile, keep.retired, now)
         keep = decide(profile, now)  # a rollback may have come between
     progress(f"{len(keep.releases)} releases stay, {len(report.retired)} go")
-    report.work = at_work(runs(profile), now, profile.retention.orphan_hours)
-    report.nights = sorted({night for name in there if name in PUBLISHED for night in drop(profile, name, keep, dry_run)})
-    for name in there:
-        path, versions = profile.table(name), keep.versions.get(name, [])
-        if name in PUBLISHED and not dry_run and not report.work:
-            tables.keep_log(path)
-        if name in LEDGERS and not dry_run and not report.work and (fewer := tables.compact(path, name)):
-            report.compacted[name] = fewer
-        if gone := tables.vacuum(path, versions, profile.retention.orphan_hours, dry_run):
-            report.removed[name] = len(gone)
+    tend_published(profile, keep, report)
+    tend_ledgers(profile, report)
     progress(f"{sum(report.removed.values())} files of tables removed")
+    tend_files(profile, keep, now, report)
+    report.sizes = measured(profile, keep)
+    return report
+
+
+def tend_published(profile: Profile, keep: Kept, report: Report) -> None:
+    """Delete nights' rows that no kept release shows, and remove files that no kept version names."""
+    gone: set[str] = set()
+    for name in there(profile, PUBLISHED):
+        path = profile.table(name)
+        if not report.dry_run and not report.work:
+            tables.keep_log(path)
+        gone |= {*(tables.gone_nights(path, keep.nights) if report.dry_run else tables.drop_nights(path, keep.nights))}
+        sweep(profile, name, keep.versions.get(name, []), report)
+    report.nights = sorted(gone)
+
+
+def tend_ledgers(profile: Profile, report: Report) -> None:
+    """Compact what grows by rows, and remove the files that it was in; nobody reads its versions."""
+    for name in there(profile, LEDGERS):
+        if not report.dry_run and not report.work and (fewer := tables.compact(profile.table(name), name)):
+            report.compacted[name] = fewer
+        sweep(profile, name, [], report)
+
+
+def sweep(profile: Profile, name: str, versions: list[int], report: Report) -> None:
+    if gone := tables.vacuum(profile.table(name), versions, profile.retention.orphan_hours, report.dry_run):
+        report.removed[name] = len(gone)
+
+
+def tend_files(profile: Profile, keep: Kept, now: datetime, report: Report) -> None:
+    """Remove what lies beside the tables and is needed no longer."""
     report.paths = list(dict.fromkeys(files.unneeded(profile, keep.runs, now)))
     report.paths_bytes = sum(map(files.size_of, report.paths))
-    for path in () if dry_run else report.paths:
+    for path in () if report.dry_run else report.paths:
         remove_any(path)
-    report.sizes = {name: tables.measure(profile.table(name), keep.versions.get(name, ())) for name in there}
-    return report
+
+
+def there(profile: Profile, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if table_exists(profile.table(name))]
+
+
+def measured(profile: Profile, keep: Kept) -> dict[str, Size]:
+    """By table."""
+    names = there(profile, (*PUBLISHED, *LEDGERS))
+    return {name: tables.measure(profile.table(name), keep.versions.get(name, [])) for name in names}
 
 
 def decide(profile: Profile, now: datetime) -> Kept:
@@ -110,24 +147,11 @@ def carried_from(profile: Profile) -> list[str]:
     return [release for release in found if release]
 
 
-def drop(profile: Profile, name: str, keep: Kept, dry_run: bool) -> list[str]:
-    path = profile.table(name)
-    if dry_run:
-        return tables.gone_nights(path, keep.nights)
-    return tables.drop_nights(path, keep.nights)
-
-
 def remove_any(path: str) -> None:
     """Remove a folder or a file, if somebody else has not."""
     place, within = filesystem(path)
-    if place.get_file_info(within).is_file:
-        delete(path)
-    else:
-        remove(path)
-
-
-def sum_of(size: Size) -> int:
-    return size.live_bytes + size.kept_bytes + size.left_bytes + size.log_bytes
+    with suppress(FileNotFoundError):
+        delete(path) if place.get_file_info(within).is_file else remove(path)
 
 
 if __name__ == "__main__":

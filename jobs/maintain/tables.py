@@ -39,6 +39,10 @@ class Size:
     left_bytes: int = 0
     log_bytes: int = 0
 
+    @property
+    def bytes(self) -> int:
+        return self.live_bytes + self.kept_bytes + self.left_bytes + self.log_bytes
+
     def __add__(self, other: Size) -> Size:
         mine, theirs = asdict(self), asdict(other)
         return Size(**{name: mine[name] + theirs[name] for name in mine})
