@@ -134,6 +134,14 @@ def test_a_dry_run_says_the_same_and_changes_nothing(profile, maintain, tmp_path
     assert said.retired and said.nights and said.paths
 
 
+def test_no_engine_drops_old_log_entries(profile, maintain) -> None:
+    """After 30 days Delta would: and a version is read by its log."""
+    nights(profile)
+    maintain()
+    for name in PUBLISHED:
+        assert DeltaTable(profile.table(name)).metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
+
+
 def test_what_readers_went_back_to_stays(profile, maintain) -> None:
     public = nights(profile)
     go_back(profile, "r-run-0", NOW - timedelta(days=90))

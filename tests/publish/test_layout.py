@@ -41,7 +41,9 @@ def test_a_file_has_a_range_of_users_in_order(written) -> None:
     ends = sorted((each[0], each[-1]) for each in users)
     assert all(last < first for (_, last), (first, _) in pairwise(ends))
     assert sorted(user for each in users for user in each) == sorted(f"u{k:02}" for k in range(40) for _ in range(3))
-    table = DeltaTable(str(files[0].parent)).get_add_actions(flatten=True)
+    made = DeltaTable(str(files[0].parent))
+    assert made.metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
+    table = made.get_add_actions(flatten=True)
     assert sorted(zip(table["min.user_id"].to_pylist(), table["max.user_id"].to_pylist(), strict=True)) == ends
 
 
