@@ -11,7 +11,7 @@ from jobs.contracts import LEDGERS, PUBLISHED, contract
 from jobs.errors import NotFound
 from jobs.profile import Profile
 from jobs.releases import Release, find
-from jobs.storage import open_table, table_exists
+from jobs.storage import open_table, snapshot, table_exists
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,7 +74,7 @@ def views(
 def _view(
     db: duckdb.DuckDBPyConnection, profile: Profile, name: str, release: Release | None, prefix: str, user_id: str | None
 ) -> None:
-    rows = open_table(profile, name, release.tables[name] if release else None).to_pyarrow_dataset()
+    rows = snapshot(open_table(profile, name, release.tables[name] if release else None))
     db.register(f"_{prefix}{name}", rows)
     wanted = [f"run_date = DATE '{release.run_date}'"] if release else []
     if user_id is not None and "user_id" in contract(name).names:

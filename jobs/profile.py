@@ -306,6 +306,15 @@ class Gates(Table):
         return self.severity.get(rule, RULES[rule])
 
 
+class Retention(Table):
+    """What `maintain` keeps."""
+
+    nights: Count = 30  # newest ones whose releases stay readable, and releases published in as many days
+    work_nights: Count = 7  # newest ones whose contexts stay, for `prompt render`; likewise evaluations
+    log_days: Count = 90  # of pages and logs of runs that no kept release came from
+    orphan_hours: Annotated[float, Field(ge=0)] = 48.0  # without a write, until what nobody names goes: longer than any night
+
+
 class Content(Table):
     """What a profile's file may hold."""
 
@@ -317,6 +326,7 @@ class Content(Table):
     storage: Storage = Storage()
     runtime: Runtime = Runtime()
     gates: Gates = Gates()
+    retention: Retention = Retention()
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")

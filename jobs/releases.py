@@ -47,18 +47,21 @@ def releases(profile: Profile) -> list[Release]:
 
 
 def latest(profile: Profile, until: date | None = None, at: datetime | None = None) -> Release | None:
-    """What readers see by default, or saw at a time, or if no night after `until` had been."""
+    """What readers see by default, or saw at a time, or if no night after `until` had been; nothing where that is retired."""
     public = [each for each in releases(profile) if at is None or each.published_at < at]
-    return _latest(each for each in public if until is None or each.run_date <= until)
+    found = _latest(each for each in public if until is None or each.run_date <= until)
+    return None if found and found.release_id in retired(profile) else found
 
 
 def find(profile: Profile, release_id: str | None) -> Release:
     """The release of that id, or the latest; by the id of a run that was blocked what it would have released.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or it is retired.
     """
     public = releases(profile)
+    if release_id:
+        _refuse_retired(profile, release_id, public)
     if found := next((each for each in public if each.release_id == release_id), None) if release_id else _latest(public):
         return found
     if release_id and (run := find_run(profile, release_id)) and run["status"] == "blocked" and run.get("tables"):
@@ -67,6 +70,25 @@ def find(profile: Profile, release_id: str | None) -> Release:
         raise NotFound(f"nothing is released yet in {profile.warehouse}; run a night first: infra/nocturne run")
     known = ", ".join(each.release_id for each in public[:5])
     raise NotFound(f"no release {release_id!r} in {profile.warehouse}; the newest are {known}")
+
+
+def blocked(profile: Profile) -> list[Release]:
+    """What blocked runs would have released."""
+    rows = [row for row in runs(profile) if row["status"] == "blocked" and row.get("tables")]
+    return [_of_run(row, "blocked", row["ended_at"]) for row in rows]
+
+
+def retired(profile: Profile) -> dict[str, datetime]:
+    """Ids of releases, and of blocked runs, whose rows are kept no longer, and since when."""
+    return {row["release_id"]: row["retired_at"] for row in read_rows(profile, "retired")}
+
+
+def retire(profile: Profile, gone: Iterable[Release], at: datetime) -> None:
+    """Have nobody read them any more; what is retired stays so, and stays in `releases`."""
+    known = retired(profile)
+    rows = [{"release_id": each.release_id, "run_date": each.run_date, "retired_at": at} for each in gone]
+    if new := [row for row in rows if row["release_id"] not in known]:
+        put_rows(profile, "retired", new, key="release_id")
 
 
 def publish(profile: Profile, release: Release, known: int | None = None) -> Release:
@@ -117,6 +139,7 @@ def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> R
     if not blocked:
         raise NotFound(f"no blocked run {run_id or ''} in {profile.warehouse}; infra/nocturne status tells of the last run")
     run = blocked[-1]
+    _refuse_retired(profile, run["run_id"], releases(profile))
     if not run.get("tables"):
         raise NotFound(f"run {run['run_id']} left no tables; run {run['run_date']} again")
     began = {row["run_id"]: row["started_at"] for row in runs(profile)}
@@ -137,6 +160,15 @@ def released(spark: SparkSession, profile: Profile, release: Release, table: str
 def _releases(rows: list[dict[str, Any]]) -> list[Release]:
     told = ({name: value for name, value in row.items() if value is not None} for row in rows)
     return [Release(**row | {"tables": dict(row["tables"]), "digests": dict(row["digests"])}) for row in told]
+
+
+def _refuse_retired(profile: Profile, release_id: str, public: list[Release]) -> None:
+    gone = retired(profile)
+    if release_id in gone:
+        limit = f"[retention] nights = {profile.retention.nights}"
+        why = f"retired since {gone[release_id]:%Y-%m-%d}: its rows are kept no longer ({limit})"
+        known = ", ".join(each.release_id for each in public if each.release_id not in gone)
+        raise NotFound(f"release {release_id!r} in {profile.warehouse} is {why}; kept are {known}")
 
 
 def _of_run(run: dict[str, Any], status: str, at: datetime) -> Release:

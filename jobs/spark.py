@@ -25,6 +25,7 @@ ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",  # other readers
+    "spark.databricks.delta.properties.defaults.enableExpiredLogCleanup": "false",  # kept versions are read by their log
     "spark.sql.execution.replaceHashWithSortAgg": "true",  # lists of what a window has sorted: 1.35 times as fast
     "spark.ui.showConsoleProgress": "false",
 }

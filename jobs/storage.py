@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -20,6 +20,7 @@ from jobs.profile import Profile
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+T = TypeVar("T")
 TRIES = 5  # of a commit
 AGAIN = "start the night again: prepare makes its files anew, paid answers are kept"
 PASSING = (
@@ -190,18 +191,24 @@ def _line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
-    """All rows of a small table; none where it does not exist yet.
+def snapshot(table: DeltaTable) -> ds.Dataset:
+    """A version's rows, of which none is read yet.
 
-    Without threads of Arrow's: over delta-rs' file system some were alive still when Python ended, which aborted it.
+    Over Arrow's own file system: delta-rs' is Python to Arrow, which is slower, and aborted some commands at their end, where a
+    thread of Arrow's was alive still.
     """
+    files, place = filesystem(table.table_uri)
+    return table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(place, files))
+
+
+def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
+    """All rows of a small table; none where it does not exist yet."""
     return _rows(table, open_table(profile, table)) if table_exists(profile.table(table)) else []
 
 
 def _rows(name: str, table: DeltaTable) -> list[dict[str, Any]]:
-    rows = table.to_pyarrow_dataset()
     with whole(f"table {name}", "infra/nocturne doctor says what is wrong and how to mend it"):
-        return list(rows.to_table(use_threads=False).to_pylist())
+        return list(snapshot(table).to_table(use_threads=False).to_pylist())
 
 
 def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
@@ -229,27 +236,34 @@ def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:
-    """Add rows to a ledger in one commit; with `key`, rows that have the first row's key are replaced.
+    """Add rows to a ledger in one commit; with `key`, rows that have the key of one of them are replaced."""
+    data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
+    path = delta_uri(profile.table(table))
+    retried(lambda: _put(path, data, (key, sorted({str(row[key]) for row in rows})) if key else None))
 
-    delta-rs itself gives way to others who write at the same time, but for who creates the table or adds columns to it.
+
+def retried(commit: Callable[[], T]) -> T:
+    """Commit, and again where others did so at the same time.
+
+    delta-rs itself gives way to most of them, but not to who creates the table, adds columns to it or rewrites the same rows.
     """
     from deltalake.exceptions import CommitFailedError
 
-    data = pa.Table.from_pylist(rows, schema=contract(table).arrow())
-    path = delta_uri(profile.table(table))
     for left in reversed(range(TRIES)):
         try:
-            return _put(path, data, (key, str(rows[0][key])) if key else None)
+            return commit()
         except CommitFailedError:
             if not left:
                 raise
+    raise AssertionError
 
 
-def _put(path: str, data: pa.Table, replaced: tuple[str, str] | None) -> None:
+def _put(path: str, data: pa.Table, replaced: tuple[str, list[str]] | None) -> None:
     from deltalake import write_deltalake
 
     if replaced and table_exists(path):
-        key, value = replaced[0], replaced[1].replace("'", "''")
-        write_deltalake(path, data, mode="overwrite", predicate=f"{key} = '{value}'", schema_mode="merge")
+        key, values = replaced
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        write_deltalake(path, data, mode="overwrite", predicate=f"{key} IN ({listed})", schema_mode="merge")
     else:
         write_deltalake(path, data, mode="append", schema_mode="merge")

@@ -112,6 +112,17 @@ def evaluate(date: RunDate = None) -> None:
         raise typer.Exit(code)
 
 
+@app.command(epilog=examples("maintain --dry-run", "maintain"))
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
+) -> None:
+    """Retire old releases, compact ledgers, remove files that nobody needs; what each table takes."""
+    from jobs.maintain.__main__ import maintain
+    from jobs.progress import Progress
+
+    out.maintenance(maintain(profile(), datetime.now(UTC), dry_run, Progress("maintain")))
+
+
 @app.command(epilog=examples("status"))
 def status() -> None:
     """Where the last run stands, and what to do about it."""
@@ -190,10 +201,12 @@ def show_item(item: Annotated[str, typer.Argument(metavar="ID")], release: Relea
 @app.command(epilog=examples("releases"))
 def releases() -> None:
     """What is public, newest night first."""
-    from jobs.releases import latest, releases
+    from jobs.releases import latest, releases, retired
 
-    public = releases(profile())
-    out.releases(public, latest(profile())) if public else out.line(f"nothing is released yet in {profile().warehouse}")
+    if public := releases(profile()):
+        out.releases(public, latest(profile()), retired(profile()))
+    else:
+        out.line(f"nothing is released yet in {profile().warehouse}")
 
 
 @app.command(

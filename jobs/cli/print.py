@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from jobs.cli.doctor import Finding
     from jobs.cli.reading import ItemPage, UserPage
+    from jobs.maintain.__main__ import Report
+    from jobs.maintain.tables import Size
     from jobs.releases import Release
 
 Row = dict[str, Any]
@@ -297,13 +299,13 @@ def item(page: ItemPage) -> None:
         table(names, [[row[name] for name in names] for row in page.lists], "its best places")
 
 
-def releases(public: list[Release], seen: Release | None) -> None:
+def releases(public: list[Release], seen: Release | None, retired: Container[str] = ()) -> None:
     rows = [
         [
             "*" if each == seen else "",
             each.release_id,
             each.run_date,
-            each.status,
+            each.status + (", retired" if each.release_id in retired else ""),
             f"{each.published_at:%Y-%m-%d %H:%M:%S}",
             _versions(each),
             each.reason or "",
@@ -312,6 +314,38 @@ def releases(public: list[Release], seen: Release | None) -> None:
     ]
     table(["", "release", "night", "how", "published (UTC)", "table versions", "reason"], rows)
     line("* is what readers see")
+
+
+def maintenance(report: Report) -> None:
+    """What an upkeep did, or would do, and what each table takes."""
+    sizes = report.sizes | {"all": report.total}
+    rows = [[name, *_size(each), report.removed.get(name), report.compacted.get(name)] for name, each in sizes.items()]
+    heads = ["table", "files", "MiB", "kept", "MiB", "left", "MiB", "log MiB"]
+    table(
+        [*heads, "would go" if report.dry_run else "gone", "compacted"],
+        rows,
+        "live files, files of kept versions alone, files of neither",
+    )
+    line(f"the tables take {_mib(report.total.bytes)} MiB, before it was {_mib(report.before_bytes)}")
+    would = "would " if report.dry_run else ""
+    line(f"{len(report.kept)} releases stay; {would}retire: {', '.join(report.retired) or 'none'}")
+    line(f"{would}delete rows of nights: {', '.join(report.nights) or 'none'}")
+    line(f"{would}remove {len(report.paths)} folders and files beside the tables, {_mib(report.paths_bytes)} MiB")
+    for path in report.paths:
+        line(f"  {path}")
+    if report.work:
+        line(f"ledgers wait: {', '.join(report.work)} at work")
+
+
+def _size(size: Size) -> list[str | int]:
+    return [
+        *(size.live_files, _mib(size.live_bytes), size.kept_files, _mib(size.kept_bytes)),
+        *(size.left_files, _mib(size.left_bytes), _mib(size.log_bytes)),
+    ]
+
+
+def _mib(n: int) -> str:
+    return f"{n / 2**20:,.2f}"
 
 
 def _versions(release: Release) -> str:

@@ -29,6 +29,7 @@ from jobs.progress import Progress
 from jobs.publish.drift import judge_against_last
 from jobs.publish.expectations import judge
 from jobs.publish.gates import Verdict, judge_across, judge_figures, read_proof, template_share
+from jobs.publish.layout import WRITER, laid_out, row_groups
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, latest, publish, releases
@@ -200,9 +201,10 @@ class Night:
         from deltalake import DeltaTable
 
         path, mark = self.profile.table(name), self.manifest.run_id
-        writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format("delta")
-        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite").option("mergeSchema", True)
-        writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").option("userMetadata", mark).save(path)
+        writer = laid_out(rows, name, self.manifest.users).write.format("delta").options(**WRITER).option("mergeSchema", True)
+        writer = writer.partitionBy(*contract(name).partitions).mode("overwrite").option("userMetadata", mark)
+        with row_groups(self.spark):
+            writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").save(path)
         commits = DeltaTable(delta_uri(path)).history(RECENT)
         return next(int(each["version"]) for each in commits if each.get("userMetadata") == mark)
 
