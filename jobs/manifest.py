@@ -36,6 +36,8 @@ class Past(BaseModel):
 class Manifest(BaseModel):
     """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
 
+    `users_changed` are those that workers are asked about, `users_refreshed` those of them whose history is the same.
+
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
     refuses. `fusion` is what the model's scores count; `force` asks the model again for what is known.
     """
@@ -44,6 +46,7 @@ class Manifest(BaseModel):
     run_date: date
     users: int
     users_changed: int
+    users_refreshed: int = 0
     shards: list[int]
     counts: dict[str, dict[str, int]]
     release_before: str | None
