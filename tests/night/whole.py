@@ -6,6 +6,7 @@ python -m tests.night.whole PROFILE 2024-02-05 2024-02-06
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from jobs.prepare.__main__ import prepare
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.__main__ import Night
+from jobs.releases import releases
 from jobs.runs import find_run, recorded
 from jobs.spark import spark_session
 
@@ -68,10 +70,19 @@ def published(profile: Profile, release: str | None = None) -> dict[str, list[st
 
 
 def main() -> None:
-    profile = load_profile(sys.argv[1])
-    with tempfile.TemporaryDirectory() as scratch, spark_session(profile, "nights", scratch) as spark:
-        for run_date in sys.argv[2:]:
-            whole_night(spark, profile, run_date, f"in-order-{run_date}")
+    """Make the nights that are not released yet; the last line says what every table of each night is, as a hash."""
+    profile, nights = load_profile(sys.argv[1]), sys.argv[2:]
+    made = {str(each.run_date) for each in releases(profile)}
+    if missing := [night for night in nights if night not in made]:
+        with tempfile.TemporaryDirectory() as scratch, spark_session(profile, "nights", scratch) as spark:
+            for night in missing:
+                whole_night(spark, profile, night, f"in-order-{night}")
+    told = {str(each.run_date): published(profile, each.release_id) for each in releases(profile)}
+    print(json.dumps({night: {name: digest(rows) for name, rows in tables.items()} for night, tables in told.items()}))
+
+
+def digest(rows: list[str]) -> str:
+    return f"{len(rows)} rows, {hashlib.sha256(json.dumps(rows).encode()).hexdigest()}"
 
 
 if __name__ == "__main__":
