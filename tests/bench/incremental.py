@@ -3,8 +3,9 @@
 MovieLens with the fake engine, whose calls are those of a real one; summaries and explanations for each user, the model scores
 all candidates. A first night knows everything but the last films of those who will come back (a hash of the id says who); on
 its day some of them watch these. The second night is made by each policy of `[night] refresh_*`, and once in an empty
-warehouse. Retrieval learns from everyone; `--users` limits only who gets a list. Seconds are those of stages in one Spark session, without
-the start of a JVM. `equal` is of users all of whose rows are the same, but for `content_hash`; `overlap` is that of lists.
+warehouse. Retrieval learns from everyone; `--users` limits only who gets a list. Seconds are those of stages in one Spark
+session, without the start of a JVM. `equal` is of users all of whose rows are the same, but for `content_hash`; `overlap` is
+that of lists.
 """
 
 from __future__ import annotations
