@@ -20,7 +20,7 @@ from tests.data.shop import RUN_DATE, write_shop
 
 PASSWORD = "nocturne"
 READY_S = 120
-NIGHT_S = 300
+NIGHT_S = 900
 DAYS = ["2024-02-05", "2024-02-06", "2024-02-07"]  # of a backfill; with seven it takes as much longer
 QUICK = {"shuffle.partitions": 1, "codegen.wholeStage": "false", "codegen.factoryMode": "NO_CODEGEN"}  # compiling takes longest
 
