@@ -107,7 +107,7 @@ def _counts_in(manifest: Manifest, rejected: DataFrame) -> Verdict:
 
 
 def _rejected_share(manifest: Manifest, limits: Gates) -> Verdict:
-    total = manifest.rows_in
+    total = manifest.rows_in - manifest.rows_later  # of which the night would have another share with every day that passes
     share = manifest.rows_rejected / total if total else 0.0
     return _at_most("rejected", "share", share, limits.max_rejected_share)
 
