@@ -1,8 +1,8 @@
 """Split records into rows we can use and rows of `rejected`, each with one reason.
 
-Every record is judged by the first rule that it breaks, in the order of `Reason`. Records of the log that tell a time not before
-the run's date are neither, whatever else is wrong with them: the night must not see them, so they are only counted. Only what
-has no readable time, or claims one after the run began, is rejected by every night.
+Every record is judged by the first rule that it breaks, in the order of `Reason`. Records of the log that tell a time not
+before the run's date are neither, whatever else is wrong with them: the night must not see them, so they are only counted.
+Only what has no readable time, or claims one after the run began, is rejected by every night.
 """
 
 from __future__ import annotations
