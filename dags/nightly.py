@@ -11,6 +11,10 @@ mends (a bad profile, bad input, a gate that blocks) fails at once, and the last
 **Page of the night.** What `publish` returns (its XCom) names the release and, as `report`, the page that tells all of the
 night; a night that fails has one as well, and its log says where, in a line `page of the night`.
 
+**Backfill.** `airflow backfill create --dag-id nightly --from-date 2016-10-10 --to-date 2016-10-16T23:59`: nights run one after
+another in the order of their dates, however many the backfill may have at once; a night that fails does not stop those after
+it. Not with `--run-backwards`: a night carries over rows of the one before it.
+
 **Parameters.** `date` is the run date: events before it count. Empty, it is the day (UTC) of the run's
 logical date. `users` limits the night to so many users, or to those in a file. `shards` overrides the
 profile's number. `force` asks again: about users whose context did not change, and for what is known.
@@ -23,7 +27,7 @@ import runs
 from airflow.sdk import Asset, Param, dag, task
 from airflow.sdk.exceptions import AirflowException
 from launch import Launcher, launch
-from runs import LONG_AGO, RETRIED, at_repo, opened
+from runs import LONG_AGO, RETRIED, at_repo, in_turn, opened
 
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
 PARAMS = {
@@ -60,8 +64,9 @@ def users_wanted(users: int | str | None) -> int | str | None:
 )
 def nightly():
     @task(execution_timeout=timedelta(minutes=5), multiple_outputs=False)
-    def open_run(params, dag_run) -> dict[str, str]:
-        """What the night is about; the arguments that the jobs share."""
+    def open_run(params, dag_run, ti) -> dict[str, str]:
+        """What the night is about; the arguments that the jobs share. A backfill's nights wait here for their turn."""
+        in_turn(ti, dag_run)
         return opened(params, dag_run, PARAMS)
 
     @task(execution_timeout=timedelta(hours=4))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow.sdk import Param
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 from launch import REPO, Launcher
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # a run dated before a DAG's start succeeds without a single task
@@ -17,6 +17,7 @@ PARAMS = {
     "date": Param(None, "run date; empty: the logical date's day", type=["null", "string"], format="date"),
     "profile": Param(PROFILE, "a TOML file; a relative path starts at the repository", type="string"),
 }
+TURN = timedelta(seconds=20)  # after which a night of a backfill looks again whether it is its turn
 RETRIED = {
     "owner": "nocturne",
     "retries": 3,
@@ -40,6 +41,17 @@ def opened(params, dag_run, allowed) -> dict[str, str]:
         "run_id": name_of(run_date, started, dag_run.run_id),
         "started_at": started.isoformat(timespec="seconds"),
     }
+
+
+def in_turn(ti, dag_run) -> None:
+    """Let a night of a backfill wait while one of an earlier date runs.
+
+    A night carries over rows of the one before it, and Airflow starts as many nights of a backfill at once as the backfill
+    says: the DAG's `max_active_runs` does not count there.
+    """
+    if dag_run.run_type == "backfill" and (earlier := ti.get_previous_dagrun(state="running")):
+        print(f"nocturne | {earlier.run_id} still runs; this night looks again in {TURN.seconds} s", flush=True)
+        raise AirflowRescheduleException(datetime.now(UTC) + TURN)
 
 
 def at_repo(path: str) -> str:

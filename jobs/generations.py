@@ -88,33 +88,35 @@ def _manifest(profile: Profile, run_date: str) -> dict[str, Any]:
         return {}
 
 
-def known(spark: SparkSession, profile: Profile, contexts: DataFrame, force: bool = False) -> DataFrame:
+def known(spark: SparkSession, profile: Profile, contexts: DataFrame, run_date: str, force: bool = False) -> DataFrame:
     """user_id and `known`: answers about the user or the user's candidates that may serve again; none with `force`.
 
-    `contexts` has user_id and candidates.
+    `contexts` has user_id and candidates; those of nights up to `run_date` come first, so that a night that is made again
+    finds those it had.
     """
     path = profile.table("generations")
     if force or not table_exists(path):
         return contexts.select("user_id", F.array().alias("known"))
-    answers = _newest(spark, path).select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
+    answers = _newest(spark, path, run_date).select("subject_type", "subject", F.struct(*ANSWER).alias("answer"))
     users = contexts.select("user_id", F.lit("user").alias("subject_type"), F.col("user_id").alias("subject"))
     items = contexts.select("user_id", F.lit("item").alias("subject_type"), F.explode("candidates.item_id").alias("subject"))
     found = users.unionByName(items).join(answers, ["subject_type", "subject"], how="left")
     return found.groupBy("user_id").agg(F.collect_list("answer").alias("known"))
 
 
-def phrasings(spark: SparkSession, profile: Profile, force: bool = False) -> DataFrame | None:
-    """Answers about shapes of facts that may serve again; None where there are none to look for."""
+def phrasings(spark: SparkSession, profile: Profile, run_date: str, force: bool = False) -> DataFrame | None:
+    """Answers about shapes of facts that may serve again, as of `known`; None where there are none to look for."""
     path, words = profile.table("generations"), profile.words
     if force or "phrasebook" not in (words.summary, words.explanation) or not table_exists(path):
         return None
-    return _newest(spark, path).where("subject_type = 'pattern'").select(*ANSWER)
+    return _newest(spark, path, run_date).where("subject_type = 'pattern'").select(*ANSWER)
 
 
-def _newest(spark: SparkSession, path: str) -> DataFrame:
-    """The answers that may serve again, the newest `PER_SUBJECT` of each subject."""
+def _newest(spark: SparkSession, path: str, run_date: str) -> DataFrame:
+    """The answers that may serve again, of each subject `PER_SUBJECT`: the newest up to `run_date`, then later ones."""
     usable = spark.read.format("delta").load(path).where("status != 'failed'")
-    newest = Window.partitionBy("subject_type", "subject").orderBy(F.desc("run_date"), "generation_id")
+    later = F.col("run_date") > F.lit(run_date).cast("date")
+    newest = Window.partitionBy("subject_type", "subject").orderBy(later, F.desc("run_date"), "generation_id")
     return usable.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= PER_SUBJECT)
 
 

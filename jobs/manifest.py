@@ -36,6 +36,7 @@ class Past(BaseModel):
 class Manifest(BaseModel):
     """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
 
+    `users_changed` are those that workers are asked about, `users_refreshed` those of them whose history is the same.
     `releases_known` is the last `sequence` of `releases` then.
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
     refuses. `sizes` are contexts by shard, `fusion` is what the model's scores count; `force` asks the model again for
@@ -46,6 +47,7 @@ class Manifest(BaseModel):
     run_date: date
     users: int
     users_changed: int
+    users_refreshed: int = 0
     shards: list[int]
     sizes: dict[int, int] = {}
     counts: dict[str, dict[str, int]]
@@ -74,8 +76,9 @@ class Manifest(BaseModel):
 
     @property
     def rejected_share(self) -> float:
-        """Share of the records read that are in `rejected`."""
-        return self.rows_rejected / self.rows_in if self.rows_in else 0.0
+        """Share of the records of before the night that are in `rejected`."""
+        before = self.rows_in - self.rows_later
+        return self.rows_rejected / before if before else 0.0
 
     def refuse_changed(self, now: dict[str, str]) -> None:
         """Refuse to go on with anything but what contexts were made with.

@@ -176,6 +176,9 @@ class Night(Table):
     most_per_tag: Count | None = None  # of a list's items with one tag, as far as there are others; default: any number
     most_per_creator: Count | None = None  # likewise with one creator
     scorer: Literal["likelihood", "labels"] = "likelihood"  # how the model scores (jobs/generate/scoring.py)
+    refresh_days: Annotated[int, Field(ge=0)] = 28  # within which everyone is made anew (jobs/prepare/refresh.py); 0: never
+    refresh_overlap: Share = 0.0  # of a released list with what retrieval finds now, below which its user is made anew
+    refresh_exact: bool = False  # whoever would get anything else is made anew
     permutations: Count = 4  # orders in which `labels` shows the candidates
     model_weight: Annotated[float | str, AfterValidator(_weight)] = "measured"  # by the newest evaluation, or a number; 0: none
 
@@ -191,6 +194,11 @@ class Night(Table):
         return self
 
     @property
+    def compares(self) -> bool:
+        """Whether everyone's context is made, to be compared with what is released."""
+        return self.refresh_overlap > 0 or self.refresh_exact
+
+    @property
     def sentence_folder(self) -> str | None:
         """Where the sentence model is."""
         return resolve(self.sentence_model, home()) if self.sentence_model else None
@@ -202,6 +210,7 @@ class Night(Table):
 
 
 SIZES = ("shards", "chunk_users", "chunk_seconds", "stall_seconds", "budget")  # change what a night costs, not what it says
+REFRESHING = ("refresh_days", "refresh_overlap", "refresh_exact")  # change who is asked about, not what is said of them
 
 
 CHECKED = "en"  # the language whose texts the checks can read (jobs/generate/checks)
@@ -368,7 +377,7 @@ class Profile(Content):
             "events": self.events.model_dump(exclude={"path", "format"}),
             "items": self.items.model_dump(exclude={"path", "format"}),
             "model": [self.model.identity, self.model.max_model_len, self.model.engine, self.model.options],
-            "night": self.night.model_dump(exclude=set(SIZES)),
+            "night": self.night.model_dump(exclude={*SIZES, *REFRESHING}),
             "words": self.words.model_dump(exclude={"phrasings"}),
             "phrasings": self.words.reviewed,
         }

@@ -221,6 +221,7 @@ def test_where_the_model_is(tmp_path, monkeypatch, model, expected):
         ({"model": {"name": "other"}}, False),
         ({"model": {"name": "none", "engine": "fake", "revision": "2"}}, False),
         ({"model": {"name": "none"}}, False),
+        ({"night": {"refresh_days": 0, "refresh_overlap": 0.5, "refresh_exact": True}}, True),
     ],
 )
 def test_the_fingerprint_changes_with_what_a_user_gets(tmp_path, tables, same):

@@ -110,7 +110,7 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "status": row["status"],
         "rows in": f"{row['rows_in']} ({row['rows_later']} not before the night)" if row["rows_in"] is not None else None,
         "rejected": f"{row['rows_rejected']}" + (f" ({reasons})" if reasons else "") if row["rows_in"] is not None else None,
-        "users": f"{row['users']}, {row['users_changed']} of them changed" if row["users"] is not None else None,
+        "users": _users(row) if row["users"] is not None else None,
         "calls": _calls(row),
         "predicted": _predicted(row),
         "tokens": _tokens(row),
@@ -125,6 +125,13 @@ def run(row: dict[str, Any], verdicts: list[dict[str, Any]], rejected: dict[str,
         "why": Text("\n").join(map(plain, row["message"].splitlines())) if row["message"] else None,
     }
     table(["", "what happened"], [[name, value] for name, value in facts.items() if value is not None])
+
+
+def _users(row: dict[str, Any]) -> str:
+    """`671, 34 of them changed, 23 made anew`."""
+    refreshed = row.get("users_refreshed") or 0
+    anew = f", {refreshed} made anew" if refreshed else ""
+    return f"{row['users']}, {row['users_changed'] - refreshed} of them changed{anew}"
 
 
 def _words(figures: list[dict[str, Any]]) -> str | None:

@@ -97,7 +97,7 @@ class Evaluation:
             with retrieved(fold, self.items, self.profile.night, self.run_date) as (histories, best):
                 written += write_trials(part, fold.targets, histories, best, n_users, work)
                 if part == "test":
-                    phrased = generations.phrasings(self.spark, self.profile)
+                    phrased = generations.phrasings(self.spark, self.profile, self.run_date)
                     write_summarized(fold, histories, self.items, n_users, work, phrased)
             self.progress(f"{written} users for the model to score, up to those of {part}")
         return written

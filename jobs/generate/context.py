@@ -140,6 +140,7 @@ class Context:
     unseen: tuple[str, ...]
     known: tuple[Generation, ...]
     told: tuple[Claim, ...] | None = None
+    content_hash: str | None = None
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Context:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs import generations
 from jobs.arguments import run_parser
@@ -27,6 +29,7 @@ from jobs.prepare.facts import user_facts
 from jobs.prepare.histories import describe, select_users, user_histories
 from jobs.prepare.labels import everyones
 from jobs.prepare.reasons import lifts, tags_had, with_reasons
+from jobs.prepare.refresh import content_hash, due, moved
 from jobs.prepare.sources import read_sources
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
@@ -89,13 +92,14 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         fusion = decide(profile, arguments.run_date, digest)
         progress(fusion.why)
         made = made_with(profile, digest, fusion)
-        users, sizes = write_contexts(spark, profile, judged, arguments, made, before)
-    progress(f"{users} users, {sum(sizes.values())} of them changed")
+        users, sizes, refreshed = write_contexts(spark, profile, judged, arguments, made, before)
+    progress(f"{users} users, {sum(sizes.values()) - refreshed} of them changed, {refreshed} refreshed")
     return Manifest(
         run_id=arguments.run_id,
         run_date=arguments.run_date,
         users=users,
         users_changed=sum(sizes.values()),
+        users_refreshed=refreshed,
         shards=sorted(sizes),
         sizes=sizes,
         counts=counts,
@@ -109,10 +113,11 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     )
 
 
-def write_contexts(spark, profile, judged, arguments, made, before):
-    """Write `contexts/` and `carried/`; returns users in the night and changed ones by shard.
+def write_contexts(spark, profile, judged, arguments, made, before) -> tuple[int, dict[int, int], int]:
+    """Write `contexts/` and `carried/`; returns users in the night, those to work on by shard, and how many of these are
+    refreshed: their history is the same.
 
-    For publish to judge by, not for a plan: `catalogue/`, and `events/` of changed users.
+    For publish to judge by, not for a plan: `catalogue/`, and `events/` of those to work on.
     """
     night, run_date = profile.night, str(arguments.run_date)
     work, shards = arguments.into or profile.work(run_date), arguments.shards or profile.night.shards
@@ -123,43 +128,62 @@ def write_contexts(spark, profile, judged, arguments, made, before):
         n_users = histories.count()
         if not n_users:
             raise InputError(f"no users are left for {run_date} (--users {arguments.users}); nothing was published")
-        summaries = released(spark, profile, before, "user_summaries") if before else None
-        changed, carried = split_changed(histories, summaries, arguments.force)
-        carried.write.mode("overwrite").parquet(f"{work}/carried")
+        old = {name: released(spark, profile, before, name) for name in ("user_summaries", "rankings")} if before else {}
+        changed, same = split_changed(histories, old.get("user_summaries"), arguments.force)
+        late = due(same, before.run_date, arguments.run_date, night.refresh_days) if before else same
+        asked = changed.unionByName(histories.join(late, "user_id", how="left_semi"))
+        compared = histories if old and night.compares else asked
+        clear(work)
         if not arguments.into:
-            items.select("item_id").write.mode("overwrite").parquet(f"{work}/catalogue")
-        if changed.isEmpty():
-            clear(work)
-            return n_users, {}
-        with (
-            kept(everyones(described, items)) as everyone,
-            candidates(changed, described, described, items, night, run_date) as best,
-            kept(
-                assemble(changed, user_facts(changed, everyone), best, shards).transform(
-                    with_reasons, lifts(changed, everyone), tags_had(changed, described)
-                )
-            ) as rows,
-        ):
-            answers = generations.known(spark, profile, rows, arguments.force)
-            with_answers = rows.join(answers, "user_id", how="inner")
-            if profile.words.rolling and summaries is not None and "claims" in summaries.columns:
-                with_answers = with_answers.join(told(summaries), "user_id", how="left")
-            contexts = contract("contexts").conform(with_answers)
-            ordered = contexts.repartition("shard").sortWithinPartitions("shard", "user_id")
-            clear(work)
-            ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
+            items.select("item_id").write.parquet(f"{work}/catalogue")
+        if compared.isEmpty():
+            same.write.mode("overwrite").parquet(f"{work}/carried")
+            return n_users, {}, 0
+        with contexts(compared, described, items, night, run_date, shards) as every:
+            rows = every
+            if old and night.compares:
+                wanted = asked.select("user_id").unionByName(moved(every, old["user_summaries"], old["rankings"], night))
+                rows = every.join(wanted.distinct(), "user_id", how="left_semi")
+            same.join(rows, "user_id", how="left_anti").write.mode("overwrite").parquet(f"{work}/carried")
             if not arguments.into:
                 theirs = described.join(rows.select("user_id"), "user_id", how="left_semi")
                 theirs.select(*EVENT).write.parquet(f"{work}/events")
-            phrased = generations.phrasings(spark, profile, arguments.force)
-            if phrased is not None:
-                phrased.coalesce(1).write.parquet(f"{work}/phrasings")
-            return n_users, {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}
+            write_answered(spark, profile, rows, old.get("user_summaries"), arguments, work)
+            n_refreshed = rows.join(same, "user_id", how="left_semi").count()
+            return n_users, {row["shard"]: row["count"] for row in rows.groupBy("shard").count().collect()}, n_refreshed
+
+
+@contextmanager
+def contexts(histories, described, items, night, run_date, shards) -> Iterator[DataFrame]:
+    """Rows of `contexts` but for what calls answered and summaries told before, a row a history."""
+    with (
+        kept(everyones(described, items)) as everyone,
+        candidates(histories, described, described, items, night, run_date) as best,
+        kept(
+            assemble(histories, user_facts(histories, everyone), best, shards)
+            .transform(with_reasons, lifts(histories, everyone), tags_had(histories, described))
+            .withColumn("content_hash", content_hash())
+        ) as rows,
+    ):
+        yield rows
+
+
+def write_answered(spark, profile, rows, summaries, arguments, work) -> None:
+    """Write `contexts/` and `phrasings/`: `rows` of `contexts` with the answers that may serve again."""
+    run_date, force = str(arguments.run_date), arguments.force
+    with_answers = rows.join(generations.known(spark, profile, rows, run_date, force), "user_id", how="inner")
+    if profile.words.rolling and summaries is not None and "claims" in summaries.columns:
+        with_answers = with_answers.join(told(summaries), "user_id", how="left")
+    ordered = contract("contexts").conform(with_answers).repartition("shard").sortWithinPartitions("shard", "user_id")
+    ordered.write.partitionBy("shard").parquet(f"{work}/contexts")
+    phrased = generations.phrasings(spark, profile, run_date, force)
+    if phrased is not None:
+        phrased.coalesce(1).write.parquet(f"{work}/phrasings")
 
 
 def clear(work: str) -> None:
     """Remove what an earlier try of the night made."""
-    for made in ("contexts", "events", "phrasings", "results", "generate"):
+    for made in ("contexts", "catalogue", "events", "phrasings", "results", "generate"):
         remove(f"{work}/{made}")
 
 

@@ -1,7 +1,8 @@
 """Split records into rows we can use and rows of `rejected`, each with one reason.
 
-Every record is judged by the first rule that it breaks, in the order of `Reason`. Records of the log that are valid but
-not before the run's date are neither: the night must not see them, so they are only counted.
+Every record is judged by the first rule that it breaks, in the order of `Reason`. Records of the log that tell a time not
+before the run's date are neither, whatever else is wrong with them: the night must not see them, so they are only counted.
+Only what has no readable time, or claims one after the run began, is rejected by every night.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from jobs.prepare.sources import BROKEN, FILLED, LABELS, LOSSY, RECORD, Source, 
 from jobs.profile import Events, Profile
 from jobs.spark import kept
 
-LATER = "later"  # the verdict on valid events that this night must not see: neither used nor rejected
+LATER = "later"  # the verdict on events that this night must not see: neither used nor rejected
 ID_LENGTH = 256
 EARLIEST_S, LATEST_S = -2_208_988_800, 253_402_300_800  # the years 1900 to 9999
 MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
@@ -44,6 +45,9 @@ class Reason(StrEnum):
     BAD_VALUE = "bad_value"
     UNKNOWN_ITEM = "unknown_item"
     DUPLICATE = "duplicate"
+
+
+UNTIMED = (Reason.MALFORMED, Reason.MISSING_TIME, Reason.BAD_TIME, Reason.FUTURE_TIME)  # whose time says nothing
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Judged:
         )
 
     def counts(self) -> dict[str, int]:
-        """Rows by reason; valid ones under ``valid``, those after the night under ``later``."""
+        """Rows by reason; valid ones under ``valid``, those not before the night under ``later``."""
         groups = self.rows.groupBy(F.coalesce("reason", F.lit("valid")).alias("reason")).count().collect()
         return {row["reason"]: row["count"] for row in groups}
 
@@ -100,8 +104,8 @@ def judge_items(items: Source) -> Judged:
 def judge_events(events: Source, items: DataFrame, profile: Profile, run_date: str, started_at: datetime) -> Judged:
     """Judge a log against a valid catalogue (columns of the contract `items`).
 
-    Valid events on or after `run_date` get the verdict `LATER`. `started_at` is when the run began: a record that claims
-    a time after both is wrong in any night.
+    Events on or after `run_date` get the verdict `LATER`. `started_at` is when the run began: a record that claims a time
+    after both is wrong in any night.
     """
     rows = _typed_events(events, profile, run_date, started_at)
     known = items.select("item_id", F.lit(True).alias("known"))
@@ -140,8 +144,10 @@ def _typed_events(events: Source, profile: Profile, run_date: str, started_at: d
     if not profile.events.id:
         rows = rows.withColumn("event_id", _content_id())
     likes = {name: _liking(rows.sparkSession, profile, name) for name in ("positive", "negative")}
-    later = F.col("reason").isNull() & (F.col("time") >= F.lit(run_date).cast("timestamp"))
-    return rows.withColumns(likes).withColumn("reason", F.when(later, LATER).otherwise(F.col("reason")))
+    timed = ~F.coalesce("reason", F.lit("")).isin([reason.value for reason in UNTIMED])
+    later = F.coalesce(timed & (F.col("time") >= F.lit(run_date).cast("timestamp")), F.lit(False))
+    verdict = {"reason": F.when(later, LATER).otherwise(F.col("reason")), "detail": F.when(~later, F.col("detail"))}
+    return rows.withColumns(likes).withColumns(verdict)
 
 
 def _verdict(rows: DataFrame, rules: list[tuple[Reason, Column, Column]]) -> DataFrame:

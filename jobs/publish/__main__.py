@@ -249,7 +249,8 @@ class Night:
             "rows_rejected": manifest.rows_rejected,
             "fusion": manifest.fusion.why,
         }
-        about = counts | {"users": manifest.users, "users_changed": manifest.users_changed}
+        names = ("users", "users_changed", "users_refreshed")
+        about = counts | {name: getattr(manifest, name) for name in names}
         workers = sum(shard["seconds"] for shard in self.shards)  # what `plan` learns the speed of one from
         times = {"ended_at": self.now(), "stage_seconds": list((self.seconds() | {"workers": workers}).items())}
         put_run(

@@ -14,6 +14,7 @@ from jobs.profile import Profile
 from jobs.releases import find, released
 
 MADE = ("user_summaries", "rankings", "explanations", "evidence")
+HASHES = "user_id string, context_hash string, content_hash string"  # of contexts
 
 
 def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) -> DataFrame:
@@ -23,11 +24,12 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
         InputError: users are missing; generate has not finished.
     """
     made, _ = generations.committed(spark, profile, str(manifest.run_date), "users")
+    contexts = spark.createDataFrame([], HASHES)
     if manifest.users_changed:
-        contexts = spark.read.parquet(f"{profile.work(str(manifest.run_date))}/contexts").select("user_id", "context_hash")
-        best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
-        ours = made.join(contexts, ["user_id", "context_hash"], how="left_semi")
-        made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
+        contexts = spark.read.schema(HASHES).parquet(f"{profile.work(str(manifest.run_date))}/contexts")
+    best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
+    ours = made.join(contexts, ["user_id", "context_hash"], how="inner")
+    made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
     made = made.persist(StorageLevel.DISK_ONLY)
     n = made.count()
     if n != manifest.users_changed:
@@ -55,7 +57,8 @@ def _made(name: str, made: DataFrame) -> DataFrame:
     """Tonight's rows of one table, without the night."""
     match name:
         case "user_summaries":
-            return made.select("user_id", F.when(F.col("settled"), F.col("context_hash")).alias("context_hash"), "summary.*")
+            hashes = [F.when(F.col("settled"), F.col(each)).alias(each) for each in ("context_hash", "content_hash")]
+            return made.select("user_id", *hashes, "summary.*")
         case _:
             return made.select("user_id", F.inline(name))
 

@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowRescheduleException, ParamValidationError
 from homes import DAGS, REPO
 
 NIGHT = datetime(2016, 10, 17, tzinfo=UTC)
@@ -88,6 +90,21 @@ def test_reading_the_dags_imports_nothing_heavy():
 
 
 # What a night is about
+
+
+@pytest.mark.parametrize(
+    ("run_type", "running", "waits"),
+    [("backfill", "earlier", True), ("backfill", None, False), ("scheduled", "earlier", False), ("manual", "earlier", False)],
+)
+def test_nights_of_a_backfill_wait_while_an_earlier_one_runs(run_type, running, waits):
+    import runs
+
+    asked = []
+    earlier = SimpleNamespace(run_id=running) if running else None
+    ti = SimpleNamespace(get_previous_dagrun=lambda state: asked.append(state) or earlier)
+    with pytest.raises(AirflowRescheduleException) if waits else nullcontext():
+        runs.in_turn(ti, SimpleNamespace(run_type=run_type))
+    assert asked == (["running"] if run_type == "backfill" else [])
 
 
 @pytest.mark.parametrize(

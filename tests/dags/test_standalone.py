@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,8 @@ from tests.data.shop import RUN_DATE, write_shop
 PASSWORD = "nocturne"
 READY_S = 120
 NIGHT_S = 900
+DAYS = ["2024-02-05", "2024-02-06", "2024-02-07"]  # of a backfill; with seven it takes as much longer
+QUICK = {"shuffle.partitions": 1, "codegen.wholeStage": "false", "codegen.factoryMode": "NO_CODEGEN"}  # compiling takes longest
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +181,47 @@ def test_a_night_that_is_stopped_leaves_no_job(api, airflow_home, shop):
 def test_impossible_parameters_are_refused(api):
     answer = trigger(api, date="2016-13-40")
     assert (answer.status_code, "param date" in answer.text) == (400, True)
+
+
+@pytest.fixture
+def twins(tmp_path) -> list[Path]:
+    """Two profiles of the same shop, each with a warehouse of its own."""
+    conf = ", ".join(f'"spark.sql.{name}" = "{value}"' for name, value in QUICK.items())
+    found = []
+    for name in ("backfilled", "in order"):
+        (tmp_path / name).mkdir()
+        found.append(write_shop(tmp_path / name))
+        found[-1].write_text(found[-1].read_text() + f"[runtime]\nspark_conf = {{{conf}}}\n")
+    return found
+
+
+def tables(profile: Path) -> dict[str, dict[str, str]]:
+    """What stands in each table of each night, as a hash; nights that are not released are made, in order, in one process."""
+    command = [f"{os.environ['NOCTURNE_HOME']}/envs/spark/bin/python", "-m", "tests.night.whole", str(profile), *DAYS]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=NIGHT_S * len(DAYS))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_backfill_gives_what_nights_in_order_give(api, airflow_home, twins):
+    """Two nights at once are asked for: each waits for the one before it all the same."""
+    backfilled, in_order = twins
+    what = ["--dag-id", "nightly", "--from-date", DAYS[0], "--to-date", f"{DAYS[-1]}T23:59", "--max-active-runs", "2"]
+    command = [Path(sys.executable).with_name("airflow"), "backfill", "create", *what]
+    command += ["--dag-run-conf", json.dumps({"profile": str(backfilled)})]
+    env = os.environ | airflow_environment(str(airflow_home))
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, timeout=READY_S)
+    url = "/api/v2/dags/nightly/dagRuns?run_type=backfill&order_by=logical_date"
+
+    def states() -> list[str]:
+        return [run["state"] for run in api.get(url).raise_for_status().json()["dag_runs"]]
+
+    until(NIGHT_S * len(DAYS), lambda: {*states()} <= {"success", "failed"}, airflow_home / "standalone.log")
+    assert states() == ["success"] * len(DAYS)
+    told = nocturne(
+        backfilled, "query", "select run_date, started_at, ended_at from runs order by started_at", "--format", "json"
+    )
+    runs = [json.loads(line) for line in told.splitlines()]
+    assert [run["run_date"] for run in runs] == DAYS
+    assert all(earlier["ended_at"] <= later["started_at"] for earlier, later in pairwise(runs))
+    assert tables(backfilled) == tables(in_order)

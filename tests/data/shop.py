@@ -84,11 +84,11 @@ def write_shop(folder: Path) -> Path:
     write_lines(folder / "items.jsonl", items)
     write_lines(folder / "events.jsonl", [*_events(list(tools)), *_later(), *_bad()])
     profile = folder / "shop.toml"
-    profile.write_text(toml(_profile(folder)), encoding="utf-8")
+    profile.write_text(toml(profile_of(folder)), encoding="utf-8")
     return profile
 
 
-def _profile(folder: Path) -> dict[str, dict]:
+def profile_of(folder: Path) -> dict[str, dict]:
     log = {"path": str(folder / "events.jsonl"), "format": "json", "user": "customer", "item": "sku", "time": "at"}
     likes = {"time_unit": "iso", "type": "did", "id": "ref", "positive": "type = 'buy'", "negative": "type = 'return'"}
     return {
@@ -100,7 +100,7 @@ def _profile(folder: Path) -> dict[str, dict]:
     }
 
 
-def _line(ref: str, customer: str, sku: str, did: str, at: str) -> str:
+def line(ref: str, customer: str, sku: str, did: str, at: str) -> str:
     return json.dumps({"ref": ref, "customer": customer, "sku": sku, "did": did, "at": at, "agent": {"os": "x"}})
 
 
@@ -112,23 +112,23 @@ def _events(skus: list[str]) -> list[str]:
         for place in range(1 + (number * 5) % 12):
             at = (start + timedelta(seconds=draw.randrange(60 * 24 * 3600))).astimezone(ZONES[place % len(ZONES)])
             did = draw.choices(["view", "buy", "return"], [5, 4, 1])[0]
-            lines.append(_line(f"{number}#{place}", customer, draw.choice(skus), did, at.isoformat()))
+            lines.append(line(f"{number}#{place}", customer, draw.choice(skus), did, at.isoformat()))
     return lines
 
 
 def _later() -> list[str]:
     times = [f"{RUN_DATE}T00:00:00Z", f"{RUN_DATE}T01:59:00+01:00", "2024-03-09T23:00:00-05:30"]
-    return [_line(f"later#{place}", "007", "4", "buy", time) for place, time in enumerate(times)]
+    return [line(f"later#{place}", "007", "4", "buy", time) for place, time in enumerate(times)]
 
 
 def _bad() -> list[str]:
     at = "2024-02-01T10:00:00Z"
     return [
         '{"ref": "cut", "customer": "007", "sku',
-        _line("two", "007", "4", "buy", at) * 2,
-        _line("surrogate", "007\ud800", "4", "buy", at),
-        _line("nobody", "", "4", "buy", at),
-        _line("when", "007", "4", "buy", "yesterday"),
-        _line("what", "007", "sku/999", "buy", at),
-        _line("0#0", "007", "4", "buy", "2024-03-09T10:00:00Z"),
+        line("two", "007", "4", "buy", at) * 2,
+        line("surrogate", "007\ud800", "4", "buy", at),
+        line("nobody", "", "4", "buy", at),
+        line("when", "007", "4", "buy", "yesterday"),
+        line("what", "007", "sku/999", "buy", at),
+        line("0#0", "007", "4", "buy", "2024-03-09T10:00:00Z"),
     ]

@@ -64,6 +64,7 @@ def row(user_id: str = "u1", **changes: Any) -> dict[str, Any]:
         "unseen": [],
         "known": [],
         "told": None,
+        "content_hash": None,
     } | changes
 
 

@@ -78,6 +78,8 @@ JSON_CASES = [
     ("unknown item", {"item": "zzz"}, "unknown_item", "item_id zzz"),
     ("on the night", {"time": "2024-03-10"}, LATER, None),
     ("later and unknown", {"time": "2024-03-11", "item": "zzz"}, LATER, None),
+    ("later and bad", {"time": "2024-03-11", "value": "much"}, LATER, None),
+    ("later and nobody's", {"time": "2024-03-11", "user": " "}, LATER, None),
     ("at the run", {"time": "2024-03-12T02:00:00Z"}, LATER, None),
     ("first of two faults", {"user": None, "time": "x", "value": "y"}, "missing_id", "user_id"),
 ]

@@ -175,7 +175,8 @@ def events(rows: list[Row]) -> list[Row]:
 
 
 def _context(row: Row) -> Row:
-    about = {"user_id": row["user_id"], "context_hash": row["context_hash"], "cold": False, "n_events": 3}
+    hashes = {"context_hash": row["context_hash"], "content_hash": None}
+    about = {"user_id": row["user_id"], **hashes, "cold": False, "n_events": 3}
     nothing: Row = {name: [] for name in ("history", "facts", "candidates", "common", "unseen", "known")}
     return about | {"experiment_group": "treatment"} | nothing
 
@@ -206,7 +207,7 @@ def tables(rows: list[Row], night: date) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {name: [] for name in PUBLISHED}
     for row in copy.deepcopy(rows):
         about = {"run_date": night, "user_id": row["user_id"]}
-        found["user_summaries"].append(about | {"context_hash": row["context_hash"]} | row["summary"])
+        found["user_summaries"].append(about | {"context_hash": row["context_hash"], "content_hash": None} | row["summary"])
         for name in ("rankings", "explanations", "evidence"):
             found[name] += [about | each for each in row[name]]
     return found | {"rejected": rejected(night, 1)}

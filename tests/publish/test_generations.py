@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs import generations
+from jobs.contracts import contract
 from jobs.profile import Words
 from jobs.runs import put_run
 from jobs.storage import folders, read_rows
@@ -107,7 +108,7 @@ def test_answers_known_of_a_user_and_its_candidates(spark, profile, calls: list[
     empty = force or not calls
     rows = [(user, [{"item_id": item} for item in items]) for user, (items, _) in KNOWN.items()]
     contexts = spark.createDataFrame(rows, "user_id string, candidates array<struct<item_id string>>")
-    found = {row["user_id"]: row["known"] for row in generations.known(spark, profile, contexts, force).collect()}
+    found = {row["user_id"]: row["known"] for row in generations.known(spark, profile, contexts, str(NIGHT), force).collect()}
     for user, (_, expected) in KNOWN.items():
         assert {answer["generation_id"] for answer in found[user]} == (set() if empty else {sha(name) for name in expected})
         assert len(found[user]) == (0 if empty else len(expected))
@@ -117,6 +118,18 @@ def test_answers_known_of_shapes_of_facts(spark, profile) -> None:
     about = "explanation AX", "pattern"
     remember(spark, profile, [*CALLS, call("of AX", *about), call("lost", *about, status="failed")])
     phrased = profile.model_copy(update={"words": Words(explanation="phrasebook")})
-    found = generations.phrasings(spark, phrased)
+    found = generations.phrasings(spark, phrased, str(NIGHT))
     assert [row["generation_id"] for row in found.collect()] == [sha("of AX")]
-    assert generations.phrasings(spark, phrased, force=True) is generations.phrasings(spark, profile) is None
+    assert generations.phrasings(spark, phrased, str(NIGHT), force=True) is None
+    assert generations.phrasings(spark, profile, str(NIGHT)) is None
+
+
+@pytest.mark.parametrize(("night", "expected"), [(NIGHT, "early"), (NEXT, "late")])
+def test_what_later_nights_asked_displaces_nothing(spark, profile, monkeypatch, night, expected) -> None:
+    monkeypatch.setattr(generations, "PER_SUBJECT", 1)
+    remember(spark, profile, [call("early", "a")])
+    new = spark.createDataFrame([call("late", "a") | {"run_id": "run-2", "run_date": NEXT}], contract("generations").spark())
+    generations.remember(spark, profile, new)
+    contexts = spark.createDataFrame([("a", [])], "user_id string, candidates array<struct<item_id string>>")
+    (row,) = generations.known(spark, profile, contexts, str(night)).collect()
+    assert [answer["generation_id"] for answer in row["known"]] == [sha(expected)]
