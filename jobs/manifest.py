@@ -34,7 +34,7 @@ class Past(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
+    """Counts by source and reason (`valid`, `later` and `erased` among them), users, shards with work, the release before.
 
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
     refuses. `fusion` is what the model's scores count; `force` asks the model again for what is known.
@@ -64,9 +64,15 @@ class Manifest(BaseModel):
         return self.counts["events"].get("later", 0)
 
     @property
+    def rows_erased(self) -> int:
+        """Records of users who were erased: neither used nor rejected."""
+        return self.counts["events"].get("erased", 0)
+
+    @property
     def rows_rejected(self) -> int:
         """Records in `rejected`."""
-        return self.rows_in - self.rows_later - sum(reasons.get("valid", 0) for reasons in self.counts.values())
+        used = sum(reasons.get("valid", 0) for reasons in self.counts.values())
+        return self.rows_in - self.rows_later - self.rows_erased - used
 
     def refuse_changed(self, now: dict[str, str]) -> None:
         """Refuse to go on with anything but what contexts were made with.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import shlex
@@ -19,6 +17,7 @@ from typing import IO, Any
 from jobs.cli import print as out
 from jobs.errors import InputError, NotFound
 from jobs.home import REPOSITORY, home
+from jobs.locks import alone
 from jobs.profile import Profile
 from jobs.storage import folders, read_rows, remove
 
@@ -35,7 +34,7 @@ def run_night(
     conf |= {"users": _users(users)} if users else {}
     conf |= {"shards": shards} if shards else {}
     log = _log(profile, "night", night, began)
-    code = _run("nightly", night, conf, log, _alone(profile, "night"))
+    code = _run("nightly", night, conf, log, alone(profile, "night"))
     rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
     return code, max(rows, key=lambda row: row["started_at"], default=None), log
 
@@ -43,7 +42,7 @@ def run_night(
 def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, Any]], Path]:
     """Run the DAG `evaluate` for one date to its end; returns Airflow's exit code, the figures and the file of all output."""
     log = _log(profile, "evaluation", night, datetime.now(UTC))
-    lock = _alone(profile, "evaluation")
+    lock = alone(profile, "evaluation")
     before = {row["run_id"] for row in read_rows(profile, "evaluations")}
     code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, lock)
     found = [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before and row["split"] != "words"]
@@ -68,26 +67,6 @@ def _users(users: str) -> int | str:
     if not Path(users).is_file():
         raise InputError(f"--users {users}: neither a number from 1 nor a file of ids")
     return str(Path(users).resolve())
-
-
-def _alone(profile: Profile, what: str) -> IO[str]:
-    """A lock that this night or evaluation holds while it and its Airflow run; one may run beside the other.
-
-    Raises:
-        InputError: another one of this warehouse is running.
-    """
-    folder = home() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / hashlib.sha256(f"{what} {profile.warehouse}".encode()).hexdigest()[:16]).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        raise InputError(f"another {what} is at work in {profile.warehouse} ({lock.read().strip()}); wait for it") from error
-    lock.truncate(0)
-    lock.write(f"started by process {os.getpid()}")
-    lock.flush()
-    return lock
 
 
 def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
