@@ -11,8 +11,8 @@ from jobs.contracts import OF_THE_RUN, contract
 from jobs.manifest import DECODE_COST, FILE, Past
 from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
-from jobs.runs import find_run
-from jobs.storage import folders, read_json, read_rows, remove, table_exists
+from jobs.runs import find_run, runs
+from jobs.storage import folders, read_json, remove, table_exists
 from jobs.suppressions import suppressed
 
 NIGHTS = 10  # past ones that tell how fast the model is
@@ -131,8 +131,7 @@ def past(spark: SparkSession, profile: Profile) -> Past:
     written = spark.read.format("delta").load(path).where(F.col("prompt_name").isin(*limits)).groupBy("prompt_name")
     rows = written.agg(F.count("*").alias("n"), F.sum("output_tokens").alias("tokens")).collect()
     most = sum(row["n"] * limits[row["prompt_name"]] for row in rows)
-    runs = sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
-    speeds = [speed for row in runs if (speed := _speed(row))]
+    speeds = [speed for row in runs(profile) if (speed := _speed(row))]
     return Past(written_share=sum(row["tokens"] for row in rows) / most if most else None, work_per_second=speeds[-NIGHTS:])
 
 

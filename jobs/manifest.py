@@ -36,6 +36,7 @@ class Past(BaseModel):
 class Manifest(BaseModel):
     """Counts by source and reason (`valid`, `later` and `erased` among them), users, shards with work, the release before.
 
+    `releases_known` is the last `sequence` of `releases` then.
     `made_with` is what contexts were made with, by name (profile, each prompt, model): a worker that finds another
     refuses. `fusion` is what the model's scores count; `force` asks the model again for what is known.
     """
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     shards: list[int]
     counts: dict[str, dict[str, int]]
     release_before: str | None
+    releases_known: int = 0
     made_with: dict[str, str] = {}
     fusion: Fusion = Fusion()
     force: bool = False

@@ -20,6 +20,11 @@ from jobs.profile import Profile, load_profile
 from jobs.storage import put_rows, read_rows
 
 
+def runs(profile: Profile) -> list[dict[str, Any]]:
+    """All runs, in the order in which they began."""
+    return sorted(read_rows(profile, "runs"), key=lambda row: row["started_at"])
+
+
 def find_run(profile: Profile, run_id: str) -> dict[str, Any] | None:
     """A run's row, if it has one."""
     return next((row for row in read_rows(profile, "runs") if row["run_id"] == run_id), None)

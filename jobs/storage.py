@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,9 +116,35 @@ def read_rows(profile: Profile, table: str) -> list[dict[str, Any]]:
     from deltalake import DeltaTable
 
     path = profile.table(table)
-    if not table_exists(path):
-        return []
-    return list(DeltaTable(delta_uri(path)).to_pyarrow_dataset().to_table(use_threads=False).to_pylist())
+    return _rows(DeltaTable(delta_uri(path))) if table_exists(path) else []
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    return list(table.to_pyarrow_dataset().to_table(use_threads=False).to_pylist())
+
+
+def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> dict[str, Any]:
+    """Append the row that `decide` makes of all rows there are; where another one came between, it decides again.
+
+    All who append so give the same application id, of which Delta lets one commit pass at a time:
+    https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
+    """
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    path = delta_uri(profile.table(table))
+    for left in reversed(range(TRIES)):
+        there = DeltaTable(path) if table_exists(path) else None
+        row = decide(_rows(there) if there else [])
+        data = pa.Table.from_pylist([row], schema=contract(table).arrow())
+        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1 if there else 0)])
+        try:
+            write_deltalake(there or path, data, mode="append", schema_mode="merge", commit_properties=once)
+            return row
+        except CommitFailedError:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:

@@ -1,46 +1,24 @@
-"""Ledgers, releases and runs through delta-rs."""
+"""Ledgers and runs through delta-rs."""
 
 from __future__ import annotations
 
 import multiprocessing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
-from jobs.errors import GateError, InputError, NotFound
+from jobs.errors import GateError, InputError
 from jobs.profile import Profile, load_profile
-from jobs.releases import Release, find, latest, publish, releases
 from jobs.runs import put_run, recorded
 from jobs.storage import folders, put_rows, read_json, read_rows, remove, write_json
 from tests.data.inputs import profile as write
-from tests.publish.nights import NEXT, NIGHT, STARTED
+from tests.publish.nights import NIGHT, STARTED
 
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Profile:
     return write(tmp_path)
-
-
-def public(night, name: str, hours: int = 0) -> Release:
-    return Release(
-        name, night, f"run of {name}", "released", {"rankings": 3}, {"rankings": "1:a"}, STARTED + timedelta(hours=hours)
-    )
-
-
-def test_releases_come_back_newest_night_first(profile) -> None:
-    assert (releases(profile), latest(profile)) == ([], None)
-    made = {each.release_id: each for each in (public(NIGHT, "old"), public(NEXT, "next", 1), public(NIGHT, "again", 2))}
-    for each in made.values():
-        publish(profile, each)
-    assert releases(profile) == [made["next"], made["again"], made["old"]]
-    assert latest(profile) == find(profile, None) == made["next"]
-    assert latest(profile, until=NIGHT) == made["again"]
-    assert latest(profile, until=NIGHT - timedelta(days=1)) is None
-    assert find(profile, "old") == made["old"]
-    with pytest.raises(NotFound, match=r"no release 'other' in .*; the newest are next, again, old"):
-        find(profile, "other")
 
 
 @pytest.mark.parametrize("name", ["manual__2024-05-01T00:00:00+00:00", "it's", 'a"b', "back\\slash", "%_", "ü\n"])

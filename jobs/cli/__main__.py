@@ -115,9 +115,9 @@ def evaluate(date: RunDate = None) -> None:
 @app.command(epilog=examples("status"))
 def status() -> None:
     """Where the last run stands, and what to do about it."""
-    from jobs.storage import read_rows
+    from jobs.runs import runs
 
-    rows = sorted(read_rows(profile(), "runs"), key=lambda row: row["started_at"])
+    rows = runs(profile())
     if not rows:
         out.line(f"no run yet in {profile().warehouse}; start one: infra/nocturne run")
         return
@@ -173,10 +173,40 @@ def show_item(item: Annotated[str, typer.Argument(metavar="ID")], release: Relea
 @app.command(epilog=examples("releases"))
 def releases() -> None:
     """What is public, newest night first."""
-    from jobs.releases import releases
+    from jobs.releases import latest, releases
 
     public = releases(profile())
-    out.releases(public) if public else out.line(f"nothing is released yet in {profile().warehouse}")
+    out.releases(public, latest(profile())) if public else out.line(f"nothing is released yet in {profile().warehouse}")
+
+
+@app.command(
+    epilog=examples("rollback r-2016-10-17-20261123T112307Z-772df77d", 'rollback r-2016-... --reason "lists too short"')
+)
+def rollback(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release id, of those that `releases` prints.")],
+    reason: Annotated[str | None, typer.Option(help="Kept in the table releases.")] = None,
+) -> None:
+    """Have readers see an earlier release, until a newer night is released; to undo it, roll back to the later one."""
+    from jobs.releases import find, go_back
+
+    was = find(profile(), None)
+    now, new = go_back(profile(), release, datetime.now(UTC), reason)
+    if not new:
+        out.line(f"readers see {now.root} already")
+        return
+    out.line(f"readers see {now.root}, the night of {now.run_date}; to undo it: infra/nocturne rollback {was.root}")
+
+
+@app.command(epilog=examples('release --accept "new catalogue"', 'release --run 2016-10-17-... --accept "new catalogue"'))
+def release(
+    accept: Annotated[str, typer.Option(help="Why it may be seen all the same; kept in the table releases.")],
+    run: Annotated[str | None, typer.Option(help="A run that was blocked; by default the last one.")] = None,
+) -> None:
+    """Make public what a blocked night wrote, though rules failed."""
+    from jobs.releases import accept as accept_run
+
+    now = accept_run(profile(), run, datetime.now(UTC), accept)
+    out.line(f"released {now.release_id}, the night of {now.run_date}: {accept}")
 
 
 @prompt.command("render", epilog=examples("prompt render next --user 17", "prompt render phrase_summary --user 17"))

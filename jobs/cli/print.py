@@ -297,9 +297,21 @@ def item(page: ItemPage) -> None:
         table(names, [[row[name] for name in names] for row in page.lists], "its best places")
 
 
-def releases(public: list[Release]) -> None:
-    rows = [[each.release_id, each.run_date, f"{each.published_at:%Y-%m-%d %H:%M:%S}", _versions(each)] for each in public]
-    table(["release", "night", "published (UTC)", "table versions"], rows)
+def releases(public: list[Release], seen: Release | None) -> None:
+    rows = [
+        [
+            "*" if each == seen else "",
+            each.release_id,
+            each.run_date,
+            each.status,
+            f"{each.published_at:%Y-%m-%d %H:%M:%S}",
+            _versions(each),
+            each.reason or "",
+        ]
+        for each in public
+    ]
+    table(["", "release", "night", "how", "published (UTC)", "table versions", "reason"], rows)
+    line("* is what readers see")
 
 
 def _versions(release: Release) -> str:

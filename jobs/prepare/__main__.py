@@ -31,7 +31,7 @@ from jobs.prepare.sources import read_sources
 from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
-from jobs.releases import latest, released
+from jobs.releases import latest, released, releases
 from jobs.runs import recorded
 from jobs.spark import kept, spark_session
 from jobs.storage import remove
@@ -82,6 +82,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         refuse_nothing(counts, profile, run_date)
         rejected = judged[0].rejected(run_date).unionByName(judged[1].rejected(run_date))
         contract("rejected").conform(rejected).write.mode("overwrite").parquet(f"{work}/rejected")
+        known = max((each.sequence for each in releases(profile)), default=0)
         before = latest(profile, arguments.run_date)
         digest = local_digest(profile.model)
         fusion = decide(profile, arguments.run_date, digest)
@@ -97,6 +98,7 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
         shards=sorted(sizes),
         counts=counts,
         release_before=before.release_id if before else None,
+        releases_known=known,
         made_with=made,
         fusion=fusion,
         force=arguments.force,

@@ -12,7 +12,7 @@ import json
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -31,10 +31,12 @@ from jobs.publish.gates import Verdict, judge_across, judge_figures, template_sh
 from jobs.publish.page import write_page
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
-from jobs.releases import Release, publish, releases
+from jobs.releases import Release, latest, publish, releases
 from jobs.runs import find_run, put_run, recorded
 from jobs.spark import spark_session
 from jobs.storage import delta_uri, exists, put_rows, read_json, remove
+
+RECENT = 100  # commits among which a night finds its own
 
 
 def main() -> None:
@@ -74,11 +76,18 @@ class Night:
         try:
             self.progress("tables assembled")
             self.columns["template_share"] = template_share(tables["user_summaries"], tables["explanations"])
-            self.judge(tables)
-            release, status = self.release(tables)
+            failed = self.judge(tables)
+            digests = {name: digest(rows) for name, rows in tables.items()}
+            now = latest(self.profile, self.manifest.run_date)
+            same = now is not None and (now.run_date, now.digests) == (self.manifest.run_date, digests)
+            if failed or not same:
+                self.columns |= {"tables": {name: self.write(name, rows) for name, rows in tables.items()}, "digests": digests}
         finally:
             for rows in (made, *tables.values()):
                 rows.unpersist()
+        if failed:
+            self.refuse(failed)
+        release, status = (now, "unchanged") if now and same else (self.release(), "published")
         self.record(status, release_id=release.release_id)
         self.record_phrasings()
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
@@ -110,12 +119,8 @@ class Night:
         told = {"calls_cached": cached, "calls_refused": asked["calls_refused"]}
         return figures | told | {"predicted": list(self.predicted().items()) or None}
 
-    def judge(self, tables: dict[str, DataFrame]) -> None:
-        """Write the verdict of every rule.
-
-        Raises:
-            GateError: a blocking rule failed; names table, rule, count and sample keys of each.
-        """
+    def judge(self, tables: dict[str, DataFrame]) -> list[dict[str, Any]]:
+        """Write the verdict of every rule; returns those that block."""
         docs = str(home() / "docs" / self.profile.name / self.manifest.run_id)
         verdicts = judge(tables, self.manifest.run_id, self.manifest.run_date, docs)
         limits = self.profile.gates
@@ -126,10 +131,20 @@ class Night:
         failed = [each for each in verdicts if not each["passed"] and each["severity"] == "block"]
         page = write_page(Path(docs), self.manifest, verdicts, found)
         self.progress(f"{len(verdicts)} rules judged, {len(failed)} of them block; {page}")
-        if failed:
-            message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed)])
-            self.record("blocked", message=message)
-            raise GateError(message)
+        return failed
+
+    def refuse(self, failed: list[dict[str, Any]]) -> NoReturn:
+        """Leave the last release as it is; what was written stays to be looked at.
+
+        Raises:
+            GateError: names table, rule, count and sample keys of each rule, and what can be done.
+        """
+        run = self.manifest.run_id
+        look = f'to look at it: infra/nocturne query --release {run} "..."'
+        accept = f'to let it pass: infra/nocturne release --run {run} --accept "REASON"'
+        message = "\n".join(["nothing was published; rules that block failed:", *map(_describe, failed), look, accept])
+        self.record("blocked", message=message)
+        raise GateError(message)
 
     def audit(self, tables: dict[str, DataFrame]) -> tuple[list[Verdict], list[dict[str, Any]]]:
         """Verdicts and figures of the words, on a sample of users; the figures stand in `evaluations` even if they block."""
@@ -141,26 +156,19 @@ class Night:
         self.progress(f"words of {len(users)} users audited")
         return verdicts, found
 
-    def release(self, tables: dict[str, DataFrame]) -> tuple[Release, str]:
-        """Write what is new and make it public; the same content again is the same release."""
-        digests = {name: digest(rows) for name, rows in tables.items()}
-        night = [each for each in releases(self.profile) if each.run_date == self.manifest.run_date]
-        if night and night[0].digests == digests:
-            self.progress(f"nothing differs from release {night[0].release_id}")
-            return night[0], "published" if night[0].run_id == self.manifest.run_id else "unchanged"
-        versions = {name: self.write(name, rows) for name, rows in tables.items()}
+    def release(self) -> Release:
+        """Make public what was written."""
         release = Release(
             release_id=self.release_id(),
             run_date=self.manifest.run_date,
             run_id=self.manifest.run_id,
             status="released",
-            tables=versions,
-            digests=digests,
-            published_at=max([self.now(), *[each.published_at + timedelta(milliseconds=1) for each in night]]),
+            tables=self.columns["tables"],
+            digests=self.columns["digests"],
+            published_at=self.now(),
         )
-        publish(self.profile, release)
-        self.progress(f"released {release.release_id}")
-        return release, "published"
+        self.progress(f"releasing {release.release_id}")
+        return publish(self.profile, release, self.manifest.releases_known)
 
     def release_id(self) -> str:
         """After the run; a run that Airflow was told to repeat may release once more."""
@@ -168,14 +176,15 @@ class Night:
         return f"r-{self.manifest.run_id}" + (f"-{len(mine) + 1}" if mine else "")
 
     def write(self, name: str, rows: DataFrame) -> int:
-        """Replace the night's rows of one table; returns the Delta version that holds them."""
+        """Replace the night's rows of one table; returns the Delta version that holds them, whoever else writes."""
         from deltalake import DeltaTable
 
-        path = self.profile.table(name)
+        path, mark = self.profile.table(name), self.manifest.run_id
         writer = rows.coalesce(1 if self.manifest.users < 100_000 else rows.rdd.getNumPartitions()).write.format("delta")
         writer = writer.partitionBy(*contract(name).partitions).mode("overwrite")
-        writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").save(path)
-        return DeltaTable(delta_uri(path)).version()
+        writer.option("replaceWhere", f"run_date = '{self.manifest.run_date}'").option("userMetadata", mark).save(path)
+        commits = DeltaTable(delta_uri(path)).history(RECENT)
+        return next(int(each["version"]) for each in commits if each.get("userMetadata") == mark)
 
     def now(self) -> datetime:
         """When this stage has come here: the run's start and the seconds measured since; nothing here asks a clock."""

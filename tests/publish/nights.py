@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jobs.contracts import OF_THE_RUN, PUBLISHED, contract
 from jobs.manifest import Manifest
 from jobs.profile import Profile
-from jobs.releases import Release, publish
+from jobs.releases import Release, publish, releases
 from jobs.storage import write_json
 
 Row = dict[str, Any]
@@ -151,6 +151,7 @@ def prepared(
         "shards": [0] if rows else [],
         "counts": {"events": {"valid": 20, "later": 5, "bad_time": n_rejected}, "items": {"valid": 10}},
         "release_before": release_before,
+        "releases_known": max((each.sequence for each in releases(profile)), default=0),
         "seconds": {"prepare": 3.0},
     }
     manifest = Manifest(**(about | changes))
@@ -208,5 +209,4 @@ def release(profile: Profile, rows: list[Row], night: date = NIGHT, run_id: str 
         write_deltalake(path, pa.Table.from_pylist(each, schema=loose(name)), partition_by=["run_date"], **more)
         versions[name] = DeltaTable(path).version()
     new = Release(f"r-{run_id}", night, run_id, "released", versions, dict.fromkeys(versions, "0:0"), at)
-    publish(profile, new)
-    return new
+    return publish(profile, new)

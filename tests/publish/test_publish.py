@@ -10,13 +10,14 @@ import pytest
 from deltalake import DeltaTable
 
 from jobs.contracts import PUBLISHED, contract
-from jobs.errors import InputError
+from jobs.errors import GateError, InputError, NotFound
 from jobs.lake import connect
 from jobs.publish import __main__ as job
 from jobs.publish.tables import digest
-from jobs.releases import releases
+from jobs.releases import accept, latest, releases
+from jobs.runs import find_run
 from jobs.storage import folders, read_rows
-from tests.publish.nights import NEXT, NIGHT, made, prepared, tables
+from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, tables
 
 WORDS = "Likes loud films, which is new."
 
@@ -183,9 +184,40 @@ def test_the_job_of_a_blocked_night_exits_with_3(profile, started, capsys) -> No
     said = capsys.readouterr().err
     assert said == (
         "nocturne: nothing was published; rules that block failed:\n  user_summaries.every_user: 1 rows (expected 2 rows)\n"
+        'to look at it: infra/nocturne query --release run-1 "..."\n'
+        'to let it pass: infra/nocturne release --run run-1 --accept "REASON"\n'
     )
     (row,) = read_rows(profile, "runs")
     assert (row["status"], row["release_id"]) == ("blocked", None)
+
+
+def test_a_blocked_night_can_be_read_and_let_pass(profile, run) -> None:
+    first, _ = run(prepared(profile, NIGHT, [made("a")]))
+    with pytest.raises(GateError):
+        run(prepared(profile, NEXT, [made("a", WORDS)], "run-2", users=2))
+    assert latest(profile) == first
+    assert summaries(profile, "run-2") == {"a": WORDS}
+    assert summaries(profile) == {"a": "Likes quiet films of every age."}
+
+    accepted = accept(profile, None, STARTED, "one user is gone")
+    assert (accepted.release_id, accepted.status, accepted.reason) == ("r-run-2", "accepted", "one user is gone")
+    assert latest(profile) == accepted
+    assert summaries(profile) == {"a": WORDS}
+    row = find_run(profile, "run-2")
+    assert row and (row["status"], row["release_id"]) == ("published", "r-run-2")
+    with pytest.raises(NotFound, match="no blocked run"):
+        accept(profile, None, STARTED, "again")
+
+
+def test_of_two_runs_of_a_night_at_once_one_wins(profile, run) -> None:
+    """Each writes its own rows, whoever writes between; the second to come finds the first one's release."""
+    late = prepared(profile, NIGHT, [made("a", WORDS)], "run-2")
+    first, _ = run(prepared(profile, NIGHT, [made("a")]))
+    prepared(profile, NIGHT, [made("a", WORDS)], "run-2")
+    with pytest.raises(InputError, match=r"run run-1 has released 2024-05-01 meanwhile \(r-run-1\); its release stays"):
+        run(late)
+    assert releases(profile) == [first]
+    assert summaries(profile) == {"a": "Likes quiet films of every age."}
 
 
 def test_the_job_without_a_prepared_night_exits_with_3(profile, started, capsys) -> None:
