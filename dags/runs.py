@@ -27,8 +27,7 @@ RETRIED = {
 
 def opened(params, dag_run, allowed) -> dict[str, str]:
     """What a run is about, the arguments that its jobs share; nothing after it asks a clock."""
-    if unknown := ", ".join(sorted((dag_run.conf or {}).keys() - allowed.keys())):
-        raise AirflowFailException(f"unknown parameter {unknown}; allowed: {', '.join(allowed)}")
+    refuse_unknown(dag_run, allowed)
     profile = at_repo(params["profile"])
     Launcher.of(Path(profile))
     started = datetime.now(UTC)
@@ -40,6 +39,12 @@ def opened(params, dag_run, allowed) -> dict[str, str]:
         "run_id": name_of(run_date, started, dag_run.run_id),
         "started_at": started.isoformat(timespec="seconds"),
     }
+
+
+def refuse_unknown(dag_run, allowed) -> None:
+    """Raise where a run was given a parameter that its DAG has not."""
+    if unknown := ", ".join(sorted((dag_run.conf or {}).keys() - allowed.keys())):
+        raise AirflowFailException(f"unknown parameter {unknown}; allowed: {', '.join(allowed)}")
 
 
 def at_repo(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.cli import print as out
-from jobs.errors import NocturneError, run_main
+from jobs.errors import InputError, NocturneError, run_main
 from jobs.profile import Profile, load_profile
 
 app = typer.Typer(
@@ -110,6 +110,25 @@ def evaluate(date: RunDate = None) -> None:
     out.line(f"log: {log}")
     if code:
         raise typer.Exit(code)
+
+
+@app.command(epilog=examples("erase 17", "erase 17 u-55 --yes", "erase -- -17"))
+def erase(
+    users: Annotated[list[str], typer.Argument(metavar="USER...", help="Ids, as the log has them.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Remove users from tables with all their versions, files, logs and the log if it is ours; keep them out, and prove it."""
+    from jobs.cli.erasing import erase_users, what_names
+
+    if not yes:
+        out.line(f"looking for {len(users)} users in everything under {profile().warehouse} and NOCTURNE_HOME")
+        out.named(*what_names(profile(), users))
+        typer.confirm("Erase them, for good?", abort=True)
+    try:
+        out.receipt(erase_users(profile(), users))
+    except InputError as error:
+        out.line(f"nocturne: {error}")
+        raise typer.Exit(1) from error
 
 
 @app.command(epilog=examples("status"))

@@ -117,17 +117,23 @@ def plan_night(profile: Profile, night: date, users: str | None, shards: int | N
     llm = home() / "envs" / "llm" / "bin" / "python"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
-        prepared = _job([*launcher, "--profile", profile.file, *options])
-        predicted = _job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])
+        prepared = job([*launcher, "--profile", profile.file, *options])
+        predicted = job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])
         return predicted | {"users_all": prepared["users"], "users_changed": prepared["users_changed"]}
     finally:
         remove(work)
 
 
-def _job(command: list[str]) -> dict[str, Any]:
-    """Run a job, show its progress; its last line is its result."""
-    with TemporaryFile("w+", errors="replace") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+def job(command: list[str], given: str = "") -> dict[str, Any]:
+    """Run a job with `given` as its stdin, show its progress; its last line is its result.
+
+    Raises:
+        InputError: it failed; says what it said.
+    """
+    with TemporaryFile("w+", errors="replace") as errors, TemporaryFile("w+") as asked:
+        asked.write(given)
+        asked.seek(0)
+        process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
         assert process.stdout
         line = ""
         try:
@@ -141,8 +147,9 @@ def _job(command: list[str]) -> dict[str, Any]:
         if process.returncode:
             errors.seek(0)
             said = errors.read().splitlines()
-            complaint = [each for each in said if each.startswith("nocturne: ")] or said[-1:] or [shlex.join(command)]
-            raise InputError(complaint[-1].removeprefix("nocturne: "))
+            last = max((place for place, each in enumerate(said) if each.startswith("nocturne: ")), default=-1)
+            complaint = "\n".join(said[last:]) or shlex.join(command)
+            raise InputError(complaint.removeprefix("nocturne: "))
     return dict(json.loads(line))
 
 

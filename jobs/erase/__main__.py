@@ -31,7 +31,7 @@ from jobs.erase import rows, tables
 from jobs.erase.inputs import Log
 from jobs.erase.people import People
 from jobs.erase.scan import BATCH, INSTALLED, Find, Survey, survey
-from jobs.errors import InputError, NocturneError, run_main
+from jobs.errors import Busy, NocturneError, run_main
 from jobs.home import home
 from jobs.locks import alone
 from jobs.profile import Profile, load_profile
@@ -67,7 +67,8 @@ def erase(profile: Profile, people: People, at: datetime, session: Callable[[], 
     """Erase users; returns the receipt. `session` gives a Spark session, which is asked for only where rows are to go.
 
     Raises:
-        InputError: a night or another erasure is at work.
+        Busy: a night is at work.
+        InputError: another erasure is.
     """
     with alone(profile, "erasure"):
         refuse_at_work(profile)
@@ -80,7 +81,7 @@ def refuse_at_work(profile: Profile) -> None:
     if going:
         names = ", ".join(f"{row['run_id']} (night of {row['run_date']})" for row in going)
         mend = f"infra/nocturne run --date {going[0]['run_date']}"
-        raise InputError(f"a night is at work: {names}; wait for its end. If it was killed, end it in order: {mend}")
+        raise Busy(f"a night is at work: {names}; wait for its end. If it was killed, end it in order: {mend}")
 
 
 class Erasure:

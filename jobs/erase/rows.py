@@ -34,7 +34,7 @@ def mentions(batch: pa.RecordBatch, people: People) -> int:
 
 def told(batch: pa.RecordBatch) -> set[str]:
     """The texts of rows."""
-    return {text for row in batch.to_pylist() for name, value in _items(row) if name in WORDS for text in _texts([value])}
+    return {value for row in batch.to_pylist() for name, value in _items(row) if name in WORDS and isinstance(value, str)}
 
 
 def _named(values: pa.Array, people: People) -> pa.BooleanArray:
