@@ -21,7 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
@@ -138,7 +140,7 @@ class Erasure:
                 n = on_disk.rewrite_parquet(files, find.path, self.people, log.column)
                 self.removed["the log", "records removed"] += n
             case "parquet" if find.table:
-                self.removed[place, "rows removed"] += on_disk.rewrite_parquet(files, find.path, self.people)
+                self.clean_parquet(files, find)
             case "journal":
                 on_disk.rewrite_journal(find.path, self.people)
                 self.removed[place, "files rewritten"] += 1
@@ -148,6 +150,14 @@ class Erasure:
             case "bytes" if not place.startswith("data"):
                 on_disk.redact(files, find.path, self.people)
                 self.removed[place, "files rewritten"] += 1
+
+    def clean_parquet(self, files: fs.FileSystem, find: Find) -> None:
+        """A file of a night's work; one that nobody can read goes."""
+        try:
+            self.removed[self.place(find), "rows removed"] += on_disk.rewrite_parquet(files, find.path, self.people)
+        except pa.ArrowInvalid:
+            files.delete_file(find.path)
+            self.removed[self.place(find), "torn files removed"] += 1
 
     def clean_tables(self, found: Survey) -> None:
         """Delta tables: rows and old versions of all; then the versions that releases name, in one commit a ledger."""

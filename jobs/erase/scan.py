@@ -145,7 +145,7 @@ def _parquet(content: pa.NativeFile, people: People, texts: set[str], column: st
             n += found.true_count or bool(rows.mentions(batch, people))
     except (pa.ArrowInvalid, OSError):  # torn: its bytes are all there is of it
         content.seek(0)
-        return int(people.names(content.read()))
+        return int(people.may_name(content.read()))
     return n
 
 

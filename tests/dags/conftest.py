@@ -46,6 +46,11 @@ def evaluate(database):
     return parsed("evaluate")
 
 
+@pytest.fixture
+def erase(database):
+    return parsed("erase")
+
+
 def parsed(name: str):
     """A DAG, freshly parsed; retries wait for nothing."""
     from airflow.dag_processing.dagbag import DagBag
