@@ -231,16 +231,8 @@ def test_interrupted_anywhere_and_run_again_it_finishes(spark, profile, erase, m
     litter(profile, GONE)
     before = {name: content(profile, each, GONE) for name, each in readable(profile).items()}
     for module, step, at in STEPS:
-        calls = []
-
-        def killed(*arguments, done=getattr(module, step), calls=calls, at=at):
-            calls.append(arguments)
-            if len(calls) == at:
-                raise Killed
-            return done(*arguments)
-
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(module, step, killed)
+            patch.setattr(module, step, killed(getattr(module, step), at))
             erase(GONE)
         assert {name: content(profile, each, GONE) for name, each in readable(profile).items()} == before, step
     assert erase(GONE)["left"] == []
