@@ -226,6 +226,18 @@ STEPS = [
 ]
 
 
+def killed(done: Callable[..., Any], at: int) -> Callable[..., Any]:
+    """The step, but that at this call of it the process ends."""
+    calls = count(1)
+
+    def step(*arguments: Any) -> Any:
+        if next(calls) == at:
+            raise Killed
+        return done(*arguments)
+
+    return step
+
+
 def test_interrupted_anywhere_and_run_again_it_finishes(spark, profile, erase, monkeypatch) -> None:
     nights(profile, GONE)
     litter(profile, GONE)
