@@ -1,6 +1,6 @@
 """Who stays erased: hashes of users' ids, asked by every night before it looks at anything else.
 
-A user who comes back under the same id stays suppressed until a person takes the row out of the table `suppressions`.
+A user who comes back under the same id stays suppressed until a person says otherwise (`let_back`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from jobs.profile import Profile
-from jobs.storage import put_rows, read_rows, table_exists
+from jobs.storage import delta_uri, put_rows, read_rows, table_exists
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -32,6 +32,18 @@ def suppress(profile: Profile, users: frozenset[str], at: datetime, receipt_id: 
     if rows := [about | {"user_hash": each} for each in sorted(hashes.values()) if each not in known]:
         put_rows(profile, TABLE, rows)
     return hashes
+
+
+def let_back(profile: Profile, users: frozenset[str]) -> int:
+    """Suppress users no longer: what the log has of them counts from the next night on. Returns how many were suppressed."""
+    from deltalake import DeltaTable
+
+    there = read_rows(profile, TABLE)
+    found = {row["user_hash"] for row in there} & {hashed(user, there[0]["salt"]) for user in users if there}
+    if found:
+        names = ", ".join(f"'{each}'" for each in sorted(found))
+        DeltaTable(delta_uri(profile.table(TABLE))).delete(f"user_hash in ({names})")
+    return len(found)
 
 
 def hashed(text: str, salt: str) -> str:

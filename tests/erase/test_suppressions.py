@@ -16,7 +16,7 @@ from jobs.profile import load_profile
 from jobs.progress import Progress
 from jobs.publish.tables import tonights_results
 from jobs.storage import read_rows
-from jobs.suppressions import hash_of, hashed, suppress, suppressed
+from jobs.suppressions import hash_of, hashed, let_back, suppress, suppressed
 from tests.data import shop
 from tests.data.inputs import profile as write
 from tests.publish.nights import NIGHT, STARTED, call, made, prepared
@@ -70,6 +70,13 @@ def test_who_is_suppressed_stays_so_since_then_and_no_id_is_kept(spark, profile)
     assert {(row["user_id"], row["line"]): row["suppressed"] for row in marked} == {
         ("a", None): True, ("c", None): False, (None, 'x,"b"'): True, (None, "bb"): False, (None, None): False
     }  # fmt: skip
+
+
+def test_who_is_let_back_is_suppressed_no_longer(profile) -> None:
+    assert let_back(profile, frozenset({"a"})) == 0
+    hashes = suppress(profile, frozenset({"a", "b"}), STARTED, "one")
+    assert let_back(profile, frozenset({"a", "c"})) == 1
+    assert [row["user_hash"] for row in read_rows(profile, "suppressions")] == [hashes["b"]]
 
 
 def test_answers_about_them_are_not_remembered(spark, profile) -> None:
