@@ -30,8 +30,10 @@ def rewrite_parquet(files: fs.FileSystem, path: str, people: People, column: str
     """The file without their rows, under a name of its new content where names tell that; returns how many rows they were."""
     n, sink = 0, f"{path}.part"
     with files.open_input_file(path) as stream:
-        source = pq.ParquetFile(stream)
-        with files.open_output_stream(sink) as out, pq.ParquetWriter(out, source.schema_arrow) as writer:
+        source = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        int96 = "INT96" in {source.schema.column(place).physical_type for place in range(len(source.schema))}  # Spark's times
+        options = {"use_deprecated_int96_timestamps": int96}
+        with files.open_output_stream(sink) as out, pq.ParquetWriter(out, source.schema_arrow, **options) as writer:
             for batch in source.iter_batches():
                 found = rows.theirs(batch, people, column)
                 n += found.true_count

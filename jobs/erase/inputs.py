@@ -1,4 +1,4 @@
-"""The log that nights read, where it is ours: kept in the warehouse or under NOCTURNE_HOME."""
+"""The log that nights read, where it is ours: kept on this machine in the warehouse or under NOCTURNE_HOME."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Log:
     @classmethod
     def of(cls, profile: Profile) -> Log:
         path = resolve(profile.events.path)
-        ours = any(f"{path}/".startswith(f"{place}/") for place in (profile.warehouse, str(home())))
+        ours = "://" not in path and any(f"{path}/".startswith(f"{place}/") for place in (profile.warehouse, str(home())))
         return cls(path, profile.events.format, profile.events.user, ours)
 
     def holds(self, path: str) -> bool:

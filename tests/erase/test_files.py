@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,6 +97,20 @@ def test_a_night_at_work_without_them(profile) -> None:
     assert users == {"contexts": ["a"], "results": ["a"], "carried": ["b"]}
     for file in work.rglob("*.parquet"):
         assert hashlib.sha256(file.read_bytes()).hexdigest() in file.name
+
+
+def test_times_stay_as_spark_writes_and_reads_them(profile, place) -> None:
+    """Spark's INT96, within a list of rows, of any year a night takes."""
+    times = [datetime(1900, 1, 1), datetime(2024, 2, 3, 4, 5, 6, 7), datetime(9999, 12, 31, 23, 59, 59, 999_999)]
+    rows = [{"user_id": user, "history": [{"time": time}]} for user in ("a", "15") for time in times]
+    kind = pa.list_(pa.struct([("time", pa.timestamp("us"))]))
+    file = str(place / "part-0.parquet")
+    written = pa.Table.from_pylist(rows, schema=pa.schema([("user_id", pa.string()), ("history", kind)]))
+    pq.write_table(written, file, use_deprecated_int96_timestamps=True)
+    assert files.rewrite_parquet(fs.LocalFileSystem(), file, PEOPLE) == 3
+    assert pq.ParquetFile(file).schema.column(1).physical_type == "INT96"
+    left = pq.ParquetFile(file, coerce_int96_timestamp_unit="us").read()
+    assert left.to_pylist() == rows[:3]
 
 
 def test_a_journal_without_them(profile) -> None:
