@@ -61,9 +61,10 @@ def clean(spark: SparkSession, path: str, theirs: Column, shown: Iterable[Shown]
     table.delete(theirs)
     done = Cleaned(_deleted(path, before.version()), settle(path))
     rewritten: dict[tuple[date, frozenset[str]], int] = {}
+    there = _listed(path)
     for version, night in sorted(shown):
         files = _files(path, version, night)
-        if files is None:  # removed with a release that is not kept
+        if files is None or not files <= there:  # of a release that is not kept
             continue
         if files & dirty:
             done.changed.add((version, night))
@@ -172,6 +173,12 @@ def _files(path: str, version: int, night: date) -> frozenset[str] | None:
     except DeltaError:
         return None
     return frozenset(map(name_of, table.file_uris(partition_filters=[("run_date", "=", str(night))])))
+
+
+def _listed(path: str) -> set[str]:
+    """Names of all files of a table."""
+    files, root = filesystem(path)
+    return {info.base_name for info in files.get_file_info(fs.FileSelector(root, recursive=True))}
 
 
 def _deleted(path: str, since: int) -> int:
