@@ -31,6 +31,7 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
 
 import psutil
@@ -72,15 +73,17 @@ class Launcher:
         return cls(spark, tuple(submit))
 
 
-def launch(job: str, runtime: str, launcher: Launcher | None = None, **arguments) -> dict:
+def launch(job: str, runtime: str, launcher: Launcher | None = None, given: str = "", **arguments) -> dict:
     """Run `jobs.<job>` in a runtime to its end and return its result; `launcher` is by default the profile's.
+
+    `given` is its stdin: for what must stand in no log.
 
     Raises AirflowFailException where a retry cannot help, AirflowException where it may.
     """
     launcher = launcher or Launcher.of(Path(arguments["profile"]))
     command = compose(job, runtime, launcher, home(), arguments)
     print(shlex.join(command), flush=True)
-    process = start(command, environment(os.environ, home()) | allocator(runtime))
+    process = start(command, environment(os.environ, home()) | allocator(runtime), given)
     try:
         with stopped_at_last(process):
             out, err = follow(process)
@@ -135,19 +138,22 @@ def home() -> Path:
     return Path(os.environ.get("NOCTURNE_HOME") or REPO / ".nocturne").resolve()
 
 
-def start(command: list[str], env: dict[str, str]) -> subprocess.Popen:
+def start(command: list[str], env: dict[str, str], given: str) -> subprocess.Popen:
     """Start the job in the task's own process group: a scheduler that kills the task kills the job."""
     try:
-        return subprocess.Popen(
-            command,
-            cwd=REPO,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="backslashreplace",
-        )
+        with TemporaryFile("w+") as stdin:
+            stdin.write(given)
+            stdin.seek(0)
+            return subprocess.Popen(
+                command,
+                cwd=REPO,
+                env=env,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="backslashreplace",
+            )
     except OSError as error:
         reason = f"cannot start {command[0]}: {error.strerror}; infra/nocturne doctor says how to mend it"
         raise AirflowFailException(reason) from error

@@ -28,8 +28,7 @@ RETRIED = {
 
 def opened(params, dag_run, allowed) -> dict[str, str]:
     """What a run is about, the arguments that its jobs share; nothing after it asks a clock."""
-    if unknown := ", ".join(sorted((dag_run.conf or {}).keys() - allowed.keys())):
-        raise AirflowFailException(f"unknown parameter {unknown}; allowed: {', '.join(allowed)}")
+    refuse_unknown(dag_run, allowed)
     profile = at_repo(params["profile"])
     Launcher.of(Path(profile))
     started = datetime.now(UTC)
@@ -52,6 +51,12 @@ def in_turn(ti, dag_run) -> None:
     if dag_run.run_type == "backfill" and (earlier := ti.get_previous_dagrun(state="running")):
         print(f"nocturne | {earlier.run_id} still runs; this night looks again in {TURN.seconds} s", flush=True)
         raise AirflowRescheduleException(datetime.now(UTC) + TURN)
+
+
+def refuse_unknown(dag_run, allowed) -> None:
+    """Raise where a run was given a parameter that its DAG has not."""
+    if unknown := ", ".join(sorted((dag_run.conf or {}).keys() - allowed.keys())):
+        raise AirflowFailException(f"unknown parameter {unknown}; allowed: {', '.join(allowed)}")
 
 
 def at_repo(path: str) -> str:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 OF_THE_RUN = ("run_id", "run_date")  # columns of `generations` that are not the call's: who paid, and when
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")  # a full snapshot each night
-# Grow by rows, read as they stand.
-LEDGERS = ("generations", "validations", "runs", "releases", "evaluations", "phrasings", "retired")
+LEDGERS = (  # grow by rows, read as they stand
+    "generations", "validations", "runs", "releases", "evaluations", "phrasings", "retired", "suppressions", "erasures",
+)  # fmt: skip
 
 ARROW = {
     "string": pa.string(),

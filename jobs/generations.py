@@ -14,6 +14,7 @@ from jobs.profile import Profile
 from jobs.prompts import load_prompt, prompt_names
 from jobs.runs import find_run, runs
 from jobs.storage import folders, read_json, remove, table_exists
+from jobs.suppressions import suppressed
 
 NIGHTS = 10  # past ones that tell how fast the model is
 ENOUGH = 20  # calls of a night that tells it
@@ -47,10 +48,14 @@ def new_calls(spark: SparkSession, profile: Profile, run_id: str, run_date: str)
 
 
 def remember(spark: SparkSession, profile: Profile, new: DataFrame, replace: bool = False) -> None:
-    """Add calls to `generations`; a call that is there stays as it is, unless it had failed or `replace` says so."""
+    """Add calls to `generations`; a call that is there stays as it is, unless it had failed or `replace` says so.
+
+    Calls about users who were erased since are not added.
+    """
     from delta.tables import DeltaTable
 
     path = profile.table("generations")
+    new = suppressed(profile, new, "subject").where("not (suppressed and subject_type = 'user')").drop("suppressed")
     if not table_exists(path):
         rows = contract("generations").conform(new)
         rows.write.format("delta").partitionBy(*contract("generations").partitions).save(path)

@@ -34,7 +34,7 @@ class Past(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Counts by source and reason (`valid` and `later` among them), users, shards with work, the release before.
+    """Counts by source and reason (`valid`, `later` and `erased` among them), users, shards with work, the release before.
 
     `users_changed` are those that workers are asked about, `users_refreshed` those of them whose history is the same.
     `releases_known` is the last `sequence` of `releases` then.
@@ -70,9 +70,15 @@ class Manifest(BaseModel):
         return self.counts["events"].get("later", 0)
 
     @property
+    def rows_erased(self) -> int:
+        """Records of users who were erased: neither used nor rejected."""
+        return self.counts["events"].get("erased", 0)
+
+    @property
     def rows_rejected(self) -> int:
         """Records in `rejected`."""
-        return self.rows_in - self.rows_later - sum(reasons.get("valid", 0) for reasons in self.counts.values())
+        used = sum(reasons.get("valid", 0) for reasons in self.counts.values())
+        return self.rows_in - self.rows_later - self.rows_erased - used
 
     @property
     def rejected_share(self) -> float:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError, NotFound
+from jobs.locks import refuse_during
 from jobs.profile import Profile
 from jobs.runs import find_run, runs
 from jobs.storage import append_decided, put_rows, read_rows
@@ -118,6 +119,7 @@ def go_back(profile: Profile, release_id: str, at: datetime, reason: str | None 
         NotFound: there is no such release.
         InputError: it was never public.
     """
+    refuse_during(profile, "erasure")
     target, now = find(profile, release_id), find(profile, None)
     if target.status == "blocked":
         raise InputError(f"{release_id} was never public; to let it pass: infra/nocturne release --accept REASON")
@@ -135,6 +137,7 @@ def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> R
         NotFound: no such run was blocked.
         InputError: another run has released the night since.
     """
+    refuse_during(profile, "erasure")
     blocked = [row for row in runs(profile) if row["status"] == "blocked" and run_id in (None, row["run_id"])]
     if not blocked:
         raise NotFound(f"no blocked run {run_id or ''} in {profile.warehouse}; infra/nocturne status tells of the last run")

@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.arguments import run_parser
 from jobs.errors import GateError, NocturneError, run_main
+from jobs.locks import refuse_during
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.storage import put_rows, read_rows
@@ -44,6 +45,7 @@ def recorded(profile: Profile, run_id: str, run_date: date, started_at: datetime
     with named(profile):
         put_run(profile, run_id, run_date, started_at, "running")
     try:
+        refuse_during(profile, "erasure")  # which looks for runs that are `running` once it has its lock
         with named(profile):
             yield
     except GateError:

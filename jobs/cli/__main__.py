@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.cli import print as out
-from jobs.errors import NocturneError, run_main
+from jobs.errors import InputError, NocturneError, inert, run_main
 from jobs.profile import Profile, load_profile
 
 app = typer.Typer(
@@ -121,6 +122,31 @@ def maintain(
     from jobs.progress import Progress
 
     out.maintenance(maintain(profile(), datetime.now(UTC), dry_run, Progress("maintain")))
+
+
+@app.command(epilog=examples("erase 17", "erase 17 u-55 --yes", "erase -- -17", "erase 17 --let-back"))
+def erase(
+    users: Annotated[list[str], typer.Argument(metavar="USER...", help="Ids, as the log has them.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    let_back: Annotated[bool, typer.Option("--let-back", help="Erase nothing: let erased users come back.")] = False,
+) -> None:
+    """Remove users from tables with all their versions, files, logs and the log if it is ours; keep them out, and prove it."""
+    from jobs.cli.erasing import erase_users, what_names
+    from jobs.suppressions import let_back as unsuppress
+
+    if let_back:
+        n = unsuppress(profile(), frozenset(users))
+        out.line(f"{n} of {len(users)} were suppressed and are no longer; the next night reads what the log has of them")
+        return
+    if not yes:
+        out.line(f"looking for {len(users)} users in everything under {profile().warehouse} and NOCTURNE_HOME")
+        out.named(*what_names(profile(), users))
+        typer.confirm("Erase them, for good?", abort=True)
+    try:
+        out.receipt(erase_users(profile(), users))
+    except InputError as error:
+        print(f"nocturne: {inert(error)}", file=sys.stderr)
+        raise typer.Exit(1) from error
 
 
 @app.command(epilog=examples("status"))

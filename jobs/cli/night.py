@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import shlex
@@ -19,6 +17,7 @@ from typing import IO, Any
 from jobs.cli import print as out
 from jobs.errors import InputError, NotFound
 from jobs.home import REPOSITORY, home
+from jobs.locks import alone
 from jobs.profile import Profile
 from jobs.storage import folders, read_rows, remove
 
@@ -35,7 +34,7 @@ def run_night(
     conf |= {"users": _users(users)} if users else {}
     conf |= {"shards": shards} if shards else {}
     log = _log(profile, "night", night, began)
-    code = _run("nightly", night, conf, log, _alone(profile, "night"))
+    code = _run("nightly", night, conf, log, alone(profile, "night"))
     rows = [row for row in read_rows(profile, "runs") if row["started_at"] >= began.replace(microsecond=0)]
     return code, max(rows, key=lambda row: row["started_at"], default=None), log
 
@@ -43,7 +42,7 @@ def run_night(
 def run_evaluation(profile: Profile, night: date) -> tuple[int, list[dict[str, Any]], Path]:
     """Run the DAG `evaluate` for one date to its end; returns Airflow's exit code, the figures and the file of all output."""
     log = _log(profile, "evaluation", night, datetime.now(UTC))
-    lock = _alone(profile, "evaluation")
+    lock = alone(profile, "evaluation")
     before = {row["run_id"] for row in read_rows(profile, "evaluations")}
     code = _run("evaluate", night, {"profile": profile.file, "date": str(night)}, log, lock)
     found = [row for row in read_rows(profile, "evaluations") if row["run_id"] not in before and row["split"] != "words"]
@@ -68,26 +67,6 @@ def _users(users: str) -> int | str:
     if not Path(users).is_file():
         raise InputError(f"--users {users}: neither a number from 1 nor a file of ids")
     return str(Path(users).resolve())
-
-
-def _alone(profile: Profile, what: str) -> IO[str]:
-    """A lock that this night or evaluation holds while it and its Airflow run; one may run beside the other.
-
-    Raises:
-        InputError: another one of this warehouse is running.
-    """
-    folder = home() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / hashlib.sha256(f"{what} {profile.warehouse}".encode()).hexdigest()[:16]).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        raise InputError(f"another {what} is at work in {profile.warehouse} ({lock.read().strip()}); wait for it") from error
-    lock.truncate(0)
-    lock.write(f"started by process {os.getpid()}")
-    lock.flush()
-    return lock
 
 
 def _follow(command: list[str], log: Path, lock: IO[str]) -> int:
@@ -138,17 +117,23 @@ def plan_night(profile: Profile, night: date, users: str | None, shards: int | N
     llm = home() / "envs" / "llm" / "bin" / "python"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
-        prepared = _job([*launcher, "--profile", profile.file, *options])
-        predicted = _job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])
+        prepared = job([*launcher, "--profile", profile.file, *options])
+        predicted = job([str(llm), "-m", "jobs.generate.plan", "--profile", profile.file, "--work", work])
         return predicted | {"users_all": prepared["users"], "users_changed": prepared["users_changed"]}
     finally:
         remove(work)
 
 
-def _job(command: list[str]) -> dict[str, Any]:
-    """Run a job, show its progress; its last line is its result."""
-    with TemporaryFile("w+", errors="replace") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
+def job(command: list[str], given: str = "") -> dict[str, Any]:
+    """Run a job with `given` as its stdin, show its progress; its last line is its result.
+
+    Raises:
+        InputError: it failed; says what it said.
+    """
+    with TemporaryFile("w+", errors="replace") as errors, TemporaryFile("w+") as asked:
+        asked.write(given)
+        asked.seek(0)
+        process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace")
         assert process.stdout
         line = ""
         try:
@@ -162,8 +147,9 @@ def _job(command: list[str]) -> dict[str, Any]:
         if process.returncode:
             errors.seek(0)
             said = errors.read().splitlines()
-            complaint = [each for each in said if each.startswith("nocturne: ")] or said[-1:] or [shlex.join(command)]
-            raise InputError(complaint[-1].removeprefix("nocturne: "))
+            last = max((place for place, each in enumerate(said) if each.startswith("nocturne: ")), default=-1)
+            complaint = "\n".join(said[last:]) or shlex.join(command)
+            raise InputError(complaint.removeprefix("nocturne: "))
     return dict(json.loads(line))
 
 

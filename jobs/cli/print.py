@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,19 @@ def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -
     for row in rows:
         made.add_row(*[each if isinstance(each, Text) else plain(each) for each in row])
     console.print(made)
+
+
+def named(places: Mapping[str, int], files: int) -> None:
+    """Where users are named."""
+    table(["where", "files that name them"], [[place, n] for place, n in sorted(places.items())], f"of {files} files")
+
+
+def receipt(row: Row) -> None:
+    """What an erasure did."""
+    table(["where", "what", "n"], [[each["place"], each["what"], each["n"]] for each in row["removed"]], row["receipt_id"])
+    for place in row["not_ours"]:
+        line(f"left alone: {place}")
+    line(f"{row['files_scanned']} files, {row['bytes_scanned']:,} bytes read again: none names them ({row['seconds']:.0f} s)")
 
 
 def findings(found: list[Finding]) -> None:

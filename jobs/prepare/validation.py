@@ -1,7 +1,8 @@
 """Split records into rows we can use and rows of `rejected`, each with one reason.
 
 Every record is judged by the first rule that it breaks, in the order of `Reason`. Records of the log that tell a time not
-before the run's date are neither, whatever else is wrong with them: the night must not see them, so they are only counted.
+before the run's date are neither, whatever else is wrong with them: the night must not see them, so they are only counted,
+as are those of erased users.
 Only what has no readable time, or claims one after the run began, is rejected by every night.
 """
 
@@ -22,8 +23,10 @@ from jobs.errors import InputError, ProfileError
 from jobs.prepare.sources import BROKEN, FILLED, LABELS, LOSSY, RECORD, Source, readable
 from jobs.profile import Events, Profile
 from jobs.spark import kept
+from jobs.suppressions import suppressed
 
 LATER = "later"  # the verdict on events that this night must not see: neither used nor rejected
+ERASED = "erased"  # that on records of users who were erased: counted, and nothing of them is kept
 ID_LENGTH = 256
 EARLIEST_S, LATEST_S = -2_208_988_800, 253_402_300_800  # the years 1900 to 9999
 MICROSECONDS = {"s": 1_000_000, "ms": 1_000}
@@ -76,7 +79,7 @@ class Judged:
 
     def rejected(self, run_date: str) -> DataFrame:
         """Rows of the table `rejected`."""
-        return self.rows.where(F.col("reason").isNotNull() & (F.col("reason") != LATER)).select(
+        return self.rows.where(~F.col("reason").isin(LATER, ERASED)).select(
             F.lit(run_date).cast("date").alias("run_date"),
             F.lit(self.source).alias("source"),
             "reason",
@@ -85,7 +88,7 @@ class Judged:
         )
 
     def counts(self) -> dict[str, int]:
-        """Rows by reason; valid ones under ``valid``, those not before the night under ``later``."""
+        """Rows by reason; valid ones under ``valid``, those not before the night ``later``, erased users' ``erased``."""
         groups = self.rows.groupBy(F.coalesce("reason", F.lit("valid")).alias("reason")).count().collect()
         return {row["reason"]: row["count"] for row in groups}
 
@@ -107,7 +110,7 @@ def judge_events(events: Source, items: DataFrame, profile: Profile, run_date: s
     Events on or after `run_date` get the verdict `LATER`. `started_at` is when the run began: a record that claims a time
     after both is wrong in any night.
     """
-    rows = _typed_events(events, profile, run_date, started_at)
+    rows = _typed_events(events, profile, run_date, started_at).transform(_without_erased, profile)
     known = items.select("item_id", F.lit(True).alias("known"))
     rows = rows.join(known, "item_id", how="left")
     unknown = F.col("reason").isNull() & F.col("known").isNull()
@@ -118,6 +121,13 @@ def judge_events(events: Source, items: DataFrame, profile: Profile, run_date: s
         }
     )
     return Judged("events", _first_only(rows, ["event_id"]))
+
+
+def _without_erased(rows: DataFrame, profile: Profile) -> DataFrame:
+    """The verdict `ERASED`, before any other, on what is an erased user's; of a line that is no record, on one with the id."""
+    marked = suppressed(profile, rows.withColumn("unread", F.when(F.col(BROKEN), F.col(RECORD))), unread="unread")
+    verdict = F.when(F.col("suppressed"), ERASED).otherwise(F.col("reason"))
+    return marked.withColumn("reason", verdict).drop("suppressed", "unread")
 
 
 def _typed_events(events: Source, profile: Profile, run_date: str, started_at: datetime) -> DataFrame:

@@ -182,7 +182,7 @@ def judge_run(
     `runs`, is the `last` release's run."""
     few = f"{manifest.users_changed} users made tonight, too few to say" if manifest.users_changed < limits.min_users else None
     before = next((row for row in past if row["run_id"] == last), {})
-    texts, records = before.get("template_share"), before.get("rows_in")
+    texts, records = before.get("template_share"), (before.get("rows_in") or 0) - (before.get("rows_later") or 0)
     templates = 0.0 if few else template_share(made.select("summary.*"), made.select(F.inline("explanations")))
     rejected = before["rows_rejected"] / records if records else None
     usual = [spent for row in past if (spent := spent_on_a_user(row, limits.min_users))][-NIGHTS:]

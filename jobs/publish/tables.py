@@ -12,6 +12,7 @@ from jobs.errors import InputError
 from jobs.manifest import Manifest
 from jobs.profile import Profile
 from jobs.releases import find, released
+from jobs.suppressions import suppressed
 
 MADE = ("user_summaries", "rankings", "explanations", "evidence")
 HASHES = "user_id string, context_hash string, content_hash string"  # of contexts
@@ -21,12 +22,13 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
     """Of the rows of `results` that workers committed, one for every context of the night; the caller unpersists it.
 
     Raises:
-        InputError: users are missing; generate has not finished.
+        InputError: users are missing, as generate has not finished, or some were erased since.
     """
+    work = profile.work(str(manifest.run_date))
     made, _ = generations.committed(spark, profile, str(manifest.run_date), "users")
     contexts = spark.createDataFrame([], HASHES)
     if manifest.users_changed:
-        contexts = spark.read.schema(HASHES).parquet(f"{profile.work(str(manifest.run_date))}/contexts")
+        contexts = spark.read.schema(HASHES).parquet(f"{work}/contexts")
     best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
     ours = made.join(contexts, ["user_id", "context_hash"], how="inner")
     made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
@@ -35,7 +37,16 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
     if n != manifest.users_changed:
         missing = f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}"
         raise InputError(f"{missing}; let it finish, or start the night again")
+    if not suppressed(profile, _users(spark, work, manifest, made)).where("suppressed").isEmpty():
+        raise InputError(f"users of {manifest.run_date} were erased since prepare; start the night again")
     return made
+
+
+def _users(spark: SparkSession, work: str, manifest: Manifest, made: DataFrame) -> DataFrame:
+    """user_id of the night's users, carried ones too."""
+    users = made.select("user_id")
+    carried = manifest.users_changed < manifest.users
+    return users.unionByName(spark.read.parquet(f"{work}/carried")) if carried else users
 
 
 def assemble(spark: SparkSession, profile: Profile, manifest: Manifest, made: DataFrame) -> dict[str, DataFrame]:

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from jobs.cli.night import _alone, _follow
+from jobs.cli.night import _follow
 from jobs.errors import InputError
+from jobs.locks import alone
 
 ENDS_BY_INTERRUPT = """
 import os, signal, time
@@ -29,14 +30,14 @@ def home(tmp_path, monkeypatch):
 
 
 def test_one_of_a_kind_at_a_time(profile):
-    with _alone(profile, "night"), _alone(profile, "evaluation"):
+    with alone(profile, "night"), alone(profile, "evaluation"):
         for what in ("night", "evaluation"):
             with pytest.raises(InputError, match=f"another {what} is at work .*process {os.getpid()}"):
-                _alone(profile, what)
-    _alone(profile, "night").close()
+                alone(profile, what)
+    alone(profile, "night").close()
 
 
 def test_a_request_to_end_reaches_the_job(profile, home):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what goes to the background
-    with _alone(profile, "night") as lock:
+    with alone(profile, "night") as lock:
         assert _follow([sys.executable, "-c", ENDS_BY_INTERRUPT], home / "log", lock) == 7

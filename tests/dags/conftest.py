@@ -51,6 +51,11 @@ def maintain(database):
     return parsed("maintain")
 
 
+@pytest.fixture
+def erase(database):
+    return parsed("erase")
+
+
 def parsed(name: str):
     """A DAG, freshly parsed; retries wait for nothing."""
     from airflow.dag_processing.dagbag import DagBag

@@ -2,7 +2,7 @@
 
 The tests of dags/ are about wiring, so the jobs are not real. `plan.json` maps a job's name to its outcomes,
 attempt by attempt, the last one for all that follow: {"prepare": [{"exit": 1, "stderr": "..."}, {"result":
-{...}}]}. Every call appends {"job", "pid", "argv", "env"} to `calls.jsonl`.
+{...}}]}. Every call appends {"job", "pid", "argv", "env", "given"} to `calls.jsonl`; `given` is its stdin.
 """
 
 import json
@@ -16,7 +16,8 @@ def main(argv: list[str]) -> int:
     home = Path(os.environ["NOCTURNE_HOME"])
     job = argv[1].removeprefix("jobs.")
     with (home / "calls.jsonl").open("a+") as calls:
-        calls.write(json.dumps({"job": job, "pid": os.getpid(), "argv": argv, "env": dict(os.environ)}) + "\n")
+        call = {"job": job, "pid": os.getpid(), "argv": argv, "env": dict(os.environ), "given": sys.stdin.read()}
+        calls.write(json.dumps(call) + "\n")
         calls.seek(0)
         attempt = sum(json.loads(line)["job"] == job for line in calls) - 1
     outcomes = json.loads((home / "plan.json").read_text())[job]

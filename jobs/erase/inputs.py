@@ -1,0 +1,79 @@
+"""The log that nights read, where it is ours: kept on this machine in the warehouse or under NOCTURNE_HOME."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from jobs.erase.people import People, fields
+from jobs.home import home
+from jobs.profile import Profile, resolve
+
+
+@dataclass(frozen=True)
+class Log:
+    """The profile's log: its place, format and column of users."""
+
+    path: str
+    format: str
+    column: str
+    ours: bool
+
+    @classmethod
+    def of(cls, profile: Profile) -> Log:
+        path = resolve(profile.events.path)
+        ours = "://" not in path and any(f"{path}/".startswith(f"{place}/") for place in (profile.warehouse, str(home())))
+        return cls(path, profile.events.format, profile.events.user, ours)
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is it, or a part of it that readers see."""
+        below = path.removeprefix(self.path)
+        return (
+            self.ours and path.startswith(self.path) and below[:1] in ("", "/") and not Path(path).name.startswith((".", "_"))
+        )
+
+    def records(self, path: str, people: People) -> Iterator[tuple[bytes, bool]]:
+        """The lines of a file as they are, and whether each is a record of one of them.
+
+        A line that cannot be read is theirs if one of its fields is their id.
+        """
+        with _open(path, "rb") as file:
+            header = next(csv.reader([_text(next(file, b""))]), [])
+            file.seek(0)
+            for number, line in enumerate(file):
+                if self.format == "json":
+                    yield line, people.is_theirs(_text(line))
+                else:
+                    yield line, number > 0 and self._theirs(_text(line), header, people)
+
+    def _theirs(self, text: str, header: list[str], people: People) -> bool:
+        row = next(csv.reader([text]), [])
+        if len(row) == len(header):
+            return dict(zip(header, row, strict=True)).get(self.column) in people.ids
+        return bool(people.ids & {*row, *fields(text)}) or people.rare_in(text.encode())
+
+    def rewrite(self, path: str, people: People) -> int:
+        """Take their records out of a file of text; returns how many they were."""
+        part, n = f"{path}.part", 0
+        with _open(part, "wb", like=path) as file:
+            for line, is_theirs in self.records(path, people):
+                n += is_theirs
+                if not is_theirs:
+                    file.write(line)
+        os.chmod(part, os.stat(path).st_mode)
+        os.replace(part, path)
+        return n
+
+
+def _open(path: str, mode: str, like: str | None = None) -> IO[bytes]:
+    name = like or path
+    return cast(IO[bytes], gzip.open(path, mode) if name.endswith(".gz") else open(path, mode))
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8-sig", "replace").rstrip("\r\n")
