@@ -172,9 +172,8 @@ class Erasure:
                 for name in large:
                     done[name] = self.clean_table(spark, name, found.of(name))
                     digests |= self.digests(spark, name, done[name])
-                    self.progress(
-                        f"{name}: {done[name].rows} rows removed, {len(done[name].changed)} old versions without them"
-                    )
+                    cleaned = done[name]
+                    self.progress(f"{name}: {cleaned.rows} rows removed, {len(cleaned.changed)} kept versions changed")
                 if logged:
                     self.removed["the log", "records removed"] += self.clean_log(spark, log)
         if done:
