@@ -54,7 +54,7 @@ PEOPLE: dict[str, tuple[dict[str, str], dict[str, str], str, str]] = {
     "half of one list": (FOUR, FOUR | {"a": "wxuv"}, "100.00% of 4", "87.50% of 4 users in both, 1 with another list"),
     "a shorter list": ({"a": "wxyz"}, {"a": "wx"}, "100.00% of 1", "50.00% of 1"),
     "a longer list": ({"a": "wx"}, {"a": "wxyz"}, "100.00% of 1", "50.00% of 1"),
-    "no list any more": (
+    "no list now": (
         {"a": "wx"},
         {"a": ""},
         "100.00% of 1",
