@@ -292,7 +292,7 @@ def _rules(given: Any) -> Any:
 
 
 class Gates(Table):
-    """Limits a night must keep to; those that begin with min_coverage are against the last release (jobs/publish/drift.py)."""
+    """Limits a night must keep to; from min_coverage on they are against the last release (jobs/publish/drift.py)."""
 
     max_rejected_share: Share = 0.5
     max_template_share: Share = 1.0

@@ -58,11 +58,13 @@ def judge_against_last(
     spark: SparkSession, profile: Profile, manifest: Manifest, tables: Tables, made: DataFrame, tokens: int
 ) -> list[Verdict]:
     """Every rule of this module; `made` has tonight's rows of `results`, `tokens` are those of its new calls."""
-    last = find(profile, manifest.release_before) if manifest.release_before else None
+    limits, last = profile.gates, find(profile, manifest.release_before) if manifest.release_before else None
     names = dict.fromkeys(table for table, _ in COMPARED)
     before = {name: released(spark, profile, last, name) for name in names} if last else None
-    of_run = judge_run(made, manifest, tokens, runs(profile), last.run_id if last else None, profile.gates)
-    return judge_drift(tables, before, profile.gates) + of_run
+    enough = manifest.users_changed >= limits.min_users
+    templates = template_share(made.select("summary.*"), made.select(F.inline("explanations"))) if enough else 0.0
+    of_run = judge_run(manifest, templates, tokens, runs(profile), last.run_id if last else None, limits)
+    return judge_drift(tables, before, limits) + of_run
 
 
 def judge_drift(tables: Tables, before: Tables | None, limits: Gates) -> list[Verdict]:
@@ -176,14 +178,13 @@ def stability(before: Sequence[int], now: Sequence[int]) -> list[float]:
 
 
 def judge_run(
-    made: DataFrame, manifest: Manifest, tokens: int, past: Sequence[Row], last: str | None, limits: Gates
+    manifest: Manifest, templates: float, tokens: int, past: Sequence[Row], last: str | None, limits: Gates
 ) -> list[Verdict]:
-    """Rules about the run: `made` has its rows of `results`, `tokens` are those of its new calls; among `past`, rows of
-    `runs`, is the `last` release's run."""
+    """Rules about the run: `templates` is the share of them among texts made tonight, `tokens` those of its new calls; among
+    `past`, rows of `runs`, is the `last` release's run."""
     few = f"{manifest.users_changed} users made tonight, too few to say" if manifest.users_changed < limits.min_users else None
     before = next((row for row in past if row["run_id"] == last), {})
     texts, records = before.get("template_share"), (before.get("rows_in") or 0) - (before.get("rows_later") or 0)
-    templates = 0.0 if few else template_share(made.select("summary.*"), made.select(F.inline("explanations")))
     rejected = before["rows_rejected"] / records if records else None
     usual = [spent for row in past if (spent := spent_on_a_user(row, limits.min_users))][-NIGHTS:]
     return [

@@ -191,7 +191,7 @@ def _key(*names: str) -> Column:
 
 
 def _judged(rules: list[Absent]) -> list[Verdict]:
-    """All rules in one query, which takes half the time of one each."""
+    """All rules, counted in one query."""
     named = [each.offenders.select(F.lit(place).alias("place")) for place, each in enumerate(rules)]
     counts = {row["place"]: row["count"] for row in reduce(DataFrame.unionAll, named).groupBy("place").count().collect()}
     return [each.verdict(counts.get(place, 0)) for place, each in enumerate(rules)]
