@@ -109,7 +109,10 @@ def run_row(status: str = "published", **changes: Any) -> Row:
         "output_tokens": 67,
         "template_share": 0.25,
         "stage_seconds": [("prepare", 49.0), ("generate", 54.0), ("publish", 48.0), ("workers", 54.0)],
-        "predicted": [("calls", 7.0), ("calls_low", 5.0), ("calls_high", 9.0), ("seconds", 90.0)],
+        "predicted": [
+            *[("calls", 7.0), ("calls_low", 5.0), ("calls_high", 9.0)],
+            *[("seconds", 90.0), ("seconds_low", 80.0), ("seconds_high", 110.0)],
+        ],
         "fusion": "weight of the model's scores 0: it does not help",
         "release_id": f"r-{RUN}" if status == "published" else None,
     } | changes

@@ -82,7 +82,7 @@ def test_a_run_that_failed_is_told_as_far_as_it_came(profile: Profile) -> None:
 
 def test_plan_against_actual(figures: Figures) -> None:
     told = {each.name: (each.value, each.low, each.high, each.actual) for each in figures.plan}
-    assert told == {"calls": (7, 5, 9, 6), "seconds": (90, 90, 90, 54)}
+    assert told == {"calls": (7, 5, 9, 6), "seconds": (90, 80, 110, 54)}
     assert {row["status"]: row["n"] for row in figures.statuses} == {"ok": 4, "repaired": 1, "invalid": 1}
 
 
@@ -98,9 +98,9 @@ def test_what_was_dearest(figures: Figures) -> None:
 
 
 def test_what_failed_comes_first(figures: Figures) -> None:
-    assert [each["rule"] for each in figures.verdicts] == ["score_psi", "overlap", "key", "coverage", "key"]
+    assert [each["rule"] for each in figures.verdicts] == ["score_psi", "key", "overlap", "coverage", "key"]
     tables = [(name, [each["rule"] for each in rules], failed) for name, rules, failed in by_table(figures.verdicts)]
-    assert tables == [("rankings", ["score_psi", "overlap", "key"], 1), ("user_summaries", ["coverage", "key"], 0)]
+    assert tables == [("rankings", ["score_psi", "key", "overlap"], 1), ("user_summaries", ["coverage", "key"], 0)]
     assert {each["rule"] for each in figures.drift} == {"score_psi", "overlap", "coverage"}
 
 
@@ -120,7 +120,7 @@ def test_the_newest_evaluation_that_is_not_newer_than_the_night(figures: Figures
     assert (left.name, left.n_users, list(left.methods)) == ("leave one out", 40, ["ours", "popularity", "ours, new items"])
     assert (later.methods["ours"]["ndcg@10"]["value"], left.methods["popularity"]["recall@10"]["value"]) == (0.06, 0.06)
     assert [(row["method"], row["against"], row["value"]) for row in left.differences] == [("ours", "popularity", 0.05)]
-    assert scale(left.differences) == (0.0, 0.06)
+    assert scale(left.differences) == pytest.approx((0.0, 0.06))
     assert (model.methods, [row["metric"] for row in model.others]) == ({}, ["nats"])
 
 
