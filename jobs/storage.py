@@ -210,17 +210,19 @@ def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str
     All who append so give the same application id, of which Delta lets one commit pass at a time:
     https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    path = delta_uri(profile.table(table))
+    path, schema = delta_uri(profile.table(table)), contract(table).arrow()
+    if not table_exists(path):  # of those who create it with rows several might pass
+        DeltaTable.create(path, schema, mode="ignore")
     for left in reversed(range(TRIES)):
-        there = open_table(profile, table) if table_exists(path) else None
-        row = decide(_rows(table, there) if there else [])
-        data = pa.Table.from_pylist([row], schema=contract(table).arrow())
-        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1 if there else 0)])
+        there = open_table(profile, table)
+        row = decide(_rows(table, there))
+        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1)])
         try:
-            write_deltalake(there or path, data, mode="append", schema_mode="merge", commit_properties=once)
+            data = pa.Table.from_pylist([row], schema=schema)
+            write_deltalake(there, data, mode="append", schema_mode="merge", commit_properties=once)
             return row
         except CommitFailedError:
             if not left:
