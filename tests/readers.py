@@ -74,4 +74,5 @@ def keep_looking(file: str, way: str, least: int, stop: Any, done: Any, told: An
             break
         with done.get_lock():
             done.value += 1
+    done.value = 1 << 30  # who waits for a number of readings need not wait for those of a reader that failed
     told.put((way, seen))
