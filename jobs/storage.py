@@ -151,6 +151,15 @@ def folders(path: str) -> list[str]:
     return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
 
 
+def files_below(path: str) -> list[tuple[str, int]]:
+    """Path within its file system and bytes of each file in a folder and below it; none where there is no such folder."""
+    files, place = filesystem(path)
+    if files.get_file_info(place).type != fs.FileType.Directory:
+        return []
+    found = files.get_file_info(fs.FileSelector(place, recursive=True))
+    return [(each.path, each.size) for each in found if each.type == fs.FileType.File]
+
+
 def remove(path: str) -> None:
     """Remove a folder and all in it; nothing where there is none."""
     files, place = filesystem(path)
