@@ -21,14 +21,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import fs
 
 from jobs.contracts import LEDGERS, OF_THE_RUN, PUBLISHED, contract
 from jobs.errors import Damaged, InputError, NocturneError, StorageError, Unwritable
 from jobs.home import home
 from jobs.profile import REMOTE, Profile, resolve
 from jobs.releases import Release, latest, releases
-from jobs.storage import filesystem, open_table, read_rows, table_exists
+from jobs.storage import files_below, filesystem, open_table, read_rows, table_exists
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -142,7 +141,7 @@ def _versions_lost(profile: Profile, public: list[Release]) -> list[Fault]:
 
 def _ledgers_lost(profile: Profile, public: list[Release], runs: list[dict[str, Any]]) -> list[Fault]:
     """Ledgers whose log is gone, and releases that a run tells of and `releases` does not."""
-    bare = [name for name in LEDGERS if not table_exists(profile.table(name)) and _files(profile.table(name))]
+    bare = [name for name in LEDGERS if not table_exists(profile.table(name)) and files_below(profile.table(name))]
     lost = dict.fromkeys(bare if public else [], "it has files and no log")
     if gone := unknown(public, runs):
         lost["releases"] = f"it lacks release {gone[-1]['release_id']}, which a run has published"
@@ -166,8 +165,8 @@ def _version(profile: Profile, name: str) -> int:
 def _blamed(log: str) -> str:
     """The entry of a table's log that is missing or torn, if one is."""
     files, place = filesystem(log)
-    entries = {name: path for path, _ in _files(log) if re.fullmatch(r"\d{20}\.json", name := path.rsplit("/", 1)[-1])}
-    checkpoints = [path.rsplit("/", 1)[-1] for path, _ in _files(log) if ".checkpoint" in path]
+    entries = {name: path for path, _ in files_below(log) if re.fullmatch(r"\d{20}\.json", name := path.rsplit("/", 1)[-1])}
+    checkpoints = [path.rsplit("/", 1)[-1] for path, _ in files_below(log) if ".checkpoint" in path]
     start = max((int(name[:20]) for name in checkpoints if name[:20].isdigit()), default=-1) + 1
     last = max((int(name[:20]) for name in entries), default=start - 1)
     for version in range(start, last + 1):
@@ -232,7 +231,7 @@ def files_faults(profile: Profile, name: str, table: DeltaTable, release: Releas
     if not named:
         return []
     root = profile.table(name).rstrip("/")
-    there = {path.removeprefix(filesystem(root)[1].rstrip("/") + "/"): size for path, size in _files(root)}
+    there = {path.removeprefix(filesystem(root)[1].rstrip("/") + "/"): size for path, size in files_below(root)}
     wrong = {path: _seen(size, there.get(path)) for path, size in named.items() if there.get(path) != size}
     of = f"version {table.version()}" + (f", which release {release.release_id} shows" if release else "")
     return [Fault("files", f"table {name}", f"{root}/{path} of {of} is {seen}", GIVE_UP) for path, seen in wrong.items()]
@@ -249,13 +248,6 @@ def _added(table: DeltaTable, release: Release | None) -> dict[str, int]:
 
 def _seen(size: int, there: int | None) -> str:
     return "missing" if there is None else f"torn: {there} bytes of {size}"
-
-
-def _files(folder: str) -> list[tuple[str, int]]:
-    """Path and bytes of each file below a folder; none where it does not exist."""
-    files, place = filesystem(folder)
-    found = files.get_file_info(fs.FileSelector(place, allow_not_found=True, recursive=True))
-    return [(each.path, each.size) for each in found if each.type == fs.FileType.File]
 
 
 def _target(profile: Profile) -> Iterator[Fault]:

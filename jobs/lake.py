@@ -10,7 +10,7 @@ import pyarrow as pa
 from jobs.contracts import LEDGERS, PUBLISHED, contract
 from jobs.errors import NotFound
 from jobs.profile import Profile
-from jobs.releases import Release, find
+from jobs.releases import Release, find, latest
 from jobs.storage import open_table, snapshot, table_exists
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def _view(
 
 
 def _release(profile: Profile, release_id: str | None) -> Release | None:
-    return find(profile, release_id) if release_id or table_exists(profile.table("releases")) else None
+    return find(profile, release_id) if release_id else latest(profile)

@@ -152,6 +152,15 @@ def folders(path: str) -> list[str]:
     return sorted(entry.base_name for entry in found if entry.type == fs.FileType.Directory)
 
 
+def files_below(path: str) -> list[tuple[str, int]]:
+    """Path within its file system and bytes of each file in a folder and below it; none where there is no such folder."""
+    files, place = filesystem(path)
+    if files.get_file_info(place).type != fs.FileType.Directory:
+        return []
+    found = files.get_file_info(fs.FileSelector(place, recursive=True))
+    return [(each.path, each.size) for each in found if each.type == fs.FileType.File]
+
+
 def remove(path: str) -> None:
     """Remove a folder and all in it; nothing where there is none."""
     files, place = filesystem(path)
@@ -217,17 +226,19 @@ def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str
     All who append so give the same application id, of which Delta lets one commit pass at a time:
     https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    path = delta_uri(profile.table(table))
+    path, schema = delta_uri(profile.table(table)), contract(table).arrow()
+    if not table_exists(path):  # of those who create it with rows several might pass
+        DeltaTable.create(path, schema, mode="ignore")
     for left in reversed(range(TRIES)):
-        there = open_table(profile, table) if table_exists(path) else None
-        row = decide(_rows(table, there) if there else [])
-        data = pa.Table.from_pylist([row], schema=contract(table).arrow())
-        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1 if there else 0)])
+        there = open_table(profile, table)
+        row = decide(_rows(table, there))
+        once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1)])
         try:
-            write_deltalake(there or path, data, mode="append", schema_mode="merge", commit_properties=once)
+            data = pa.Table.from_pylist([row], schema=schema)
+            write_deltalake(there, data, mode="append", schema_mode="merge", commit_properties=once)
             return row
         except CommitFailedError:
             if not left:

@@ -135,12 +135,12 @@ CASES: dict[str, tuple[Callable[[Profile], None], str, set[str]]] = {  # the fau
         lambda p: by_hand(p, "runs", other("users")), r"table runs: version \d+ .*: column users is string, not long", WHOLE
     ),
     "a torn file of runs": (lambda p: torn(*files(p, "runs")), r"table runs: \S+ of version 1 is torn", WHOLE),
-    "torn files of releases": (lambda p: torn(*files(p, "releases")), r"table releases: \S+ of version 1 is torn", WHOLE),
+    "torn files of releases": (lambda p: torn(*files(p, "releases")), r"table releases: \S+ of version 2 is torn", WHOLE),
     "a log of releases with a gap": (
         lambda p: gone(entry(p, "releases", 0)), LOG.format(0, "missing", "releases", 0), WHOLE
     ),
     "releases that lost the last one": (
-        lambda p: gone(entry(p, "releases", 1)), "table releases: it lacks release r-run-2, which a run has published", WHOLE
+        lambda p: gone(entry(p, "releases", 2)), "table releases: it lacks release r-run-2, which a run has published", WHOLE
     ),
     "runs without a log": (
         lambda p: shutil.rmtree(Path(p.table("runs"), "_delta_log")), "table runs: it has files and no log", WHOLE

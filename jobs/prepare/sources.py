@@ -34,6 +34,7 @@ from pyspark.sql.types import (
 from jobs.errors import InputError
 from jobs.faults import cause, file_in, is_full
 from jobs.profile import Events, Items, Profile, resolve
+from jobs.storage import files_below
 
 RECORD, BROKEN, LOSSY = "_nocturne_record", "_nocturne_broken", "_nocturne_lossy"  # no column of theirs
 CORRUPT = "_corrupt_record"
@@ -149,7 +150,14 @@ def _read_typed(form: str):
     return read
 
 
-READERS = {"csv": _read_csv, "json": _read_json, "parquet": _read_typed("parquet"), "delta": _read_typed("delta")}
+def _read_parquet(spark: SparkSession, path: str, wanted: set[str]) -> DataFrame:
+    """Spark passes over a file of no bytes as if it were not there; a Parquet file always has some."""
+    if empty := [name for name, size in files_below(path) if not size and name.endswith(".parquet")]:
+        raise InputError(f"{empty[0]} is empty, which no Parquet file is; put a whole one in its place")
+    return _read_typed("parquet")(spark, path, wanted)
+
+
+READERS = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet, "delta": _read_typed("delta")}
 
 
 def _some(columns: list) -> list:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def test_readers_see_one_release_whole_while_nights_publish(profile, run) -> Non
     run(prepared(profile, NIGHT, marked("run-0", 2), "run-0"))
     with readers(profile) as (counts, seen):
         while min(count.value for count in counts) < 2:
-            pass
+            time.sleep(0.1)
         run(prepared(profile, NEXT, marked("run-1", 3), "run-1"))
         go_back(profile, "r-run-0", STARTED)
         vacuum(profile)
