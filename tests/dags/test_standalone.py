@@ -19,7 +19,7 @@ from tests.data.shop import RUN_DATE, write_shop
 
 PASSWORD = "nocturne"
 READY_S = 120
-NIGHT_S = 300
+NIGHT_S = 900
 
 
 @pytest.fixture(scope="module")
