@@ -25,7 +25,7 @@ def laid_out(rows: DataFrame, table: str, users: int) -> DataFrame:
     if "user_id" not in keys:
         return rows.coalesce(files)
     ranged = rows.repartitionByRange(files, "user_id") if files > 1 else rows.coalesce(1)
-    return ranged.sortWithinPartitions(*keys)
+    return ranged.sortWithinPartitions(*keys)  # run_date first: or Spark sorts by the partition anew, and loses the rest
 
 
 @contextmanager

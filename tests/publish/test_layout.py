@@ -20,14 +20,15 @@ def written(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "USERS_A_FILE", 10)
     monkeypatch.setattr(layout, "ROWS_A_GROUP", 7)
     ids = spark.range(40).select(F.format_string("u%02d", (F.col("id") * 7) % 40).alias("user_id"))
-    rows = ids.select("user_id", F.explode(F.sequence(F.lit(3), F.lit(1))).alias("rank"))
+    night = F.lit("2024-05-01").cast("date").alias("run_date")
+    rows = ids.select(night, "user_id", F.explode(F.sequence(F.lit(3), F.lit(1))).alias("rank"))
 
     def write(users: int, table: str = "rankings") -> list[Path]:
         place = tmp_path / table / str(users)
         named = rows if table == "rankings" else rows.withColumnRenamed("user_id", "record")
         with row_groups(spark):
-            laid_out(named, table, users).write.format("delta").options(**WRITER).save(str(place))
-        return sorted(place.glob("*.parquet"))
+            laid_out(named, table, users).write.format("delta").options(**WRITER).partitionBy("run_date").save(str(place))
+        return sorted(place.rglob("*.parquet"))
 
     return write
 
@@ -35,13 +36,13 @@ def written(spark, tmp_path, monkeypatch):
 def test_a_file_has_a_range_of_users_in_order(written) -> None:
     files = written(40)
     assert len(files) == 4
-    found = [pq.read_table(file).select(["user_id", "rank"]).to_pylist() for file in files]
+    found = [pq.ParquetFile(file).read(["user_id", "rank"]).to_pylist() for file in files]
     users = [[row["user_id"] for row in rows] for rows in found]
     assert [rows == sorted(rows, key=lambda row: (row["user_id"], row["rank"])) for rows in found] == [True] * 4
     ends = sorted((each[0], each[-1]) for each in users)
     assert all(last < first for (_, last), (first, _) in pairwise(ends))
     assert sorted(user for each in users for user in each) == sorted(f"u{k:02}" for k in range(40) for _ in range(3))
-    made = DeltaTable(str(files[0].parent))
+    made = DeltaTable(str(files[0].parents[1]))
     assert made.metadata().configuration["delta.enableExpiredLogCleanup"] == "false"
     table = made.get_add_actions(flatten=True)
     assert sorted(zip(table["min.user_id"].to_pylist(), table["max.user_id"].to_pylist(), strict=True)) == ends
