@@ -41,7 +41,7 @@ from jobs.progress import Progress
 from jobs.publish.tables import digest
 from jobs.releases import Release, released
 from jobs.spark import spark_session
-from jobs.storage import filesystem, put_rows, read_rows
+from jobs.storage import filesystem, put_rows, read_rows, table_exists
 from jobs.suppressions import hash_of, hashed, suppress
 
 SMALL = tuple(name for name in LEDGERS if name != "generations")  # tables that fit into memory
@@ -179,7 +179,7 @@ class Erasure:
         if done:
             self.removed["releases", "rows rewritten"] += tables.point(self.profile, done, digests)
         for name in SMALL:
-            if found.of(name) or (done and name in tables.NAMING):
+            if found.of(name) or (done and name in tables.NAMING and table_exists(self.profile.table(name))):
                 self.removed[name, "rows rewritten"] += tables.rewrite(self.profile, name, self.redacted)
                 self.purge(name, self.profile.table(name), tables.settle(self.profile.table(name)), set())
         for name, cleaned in done.items():

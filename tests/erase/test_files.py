@@ -94,7 +94,7 @@ def test_a_night_at_work_without_them(profile) -> None:
         for file in work.rglob("*.parquet")
         if "user_id" in pq.read_schema(file).names
     }
-    assert users == {"contexts": ["a"], "results": ["a"], "carried": ["b"]}
+    assert users == {"contexts": ["a"], "events": ["a"], "results": ["a"], "carried": ["b"]}
     for file in work.rglob("*.parquet"):
         assert hashlib.sha256(file.read_bytes()).hexdigest() in file.name
 
