@@ -31,7 +31,7 @@ def _table(found: Change) -> None:
     line(f"{_name(found.a)}  →  {_name(found.b)}")
     columns = ["table", "rows before", "rows after", "of", "added", "removed", "changed", "same"]
     rows = [[each.table, each.rows_a, each.rows_b, each.of, *_figures(each)[2:]] for each in found.tables]
-    table(columns, rows)
+    table(columns, rows, whole="table")
     if found.equal:
         line("nothing differs: readers see the same from both" + (" (one release)" if found.a == found.b else ""))
         return

@@ -84,10 +84,11 @@ def following() -> Iterator[Callable[[str], None]]:
         progress(standing.pop())
 
 
-def table(columns: list[str], rows: list[list[Any]], title: str | None = None) -> None:
+def table(columns: list[str], rows: list[list[Any]], title: str | None = None, whole: str | None = None) -> None:
+    """Rows in a box; names of the column `whole` stay in one line, to be read or copied."""
     made = Table(title=title, title_justify="left", show_lines=False)
     for column in columns:
-        made.add_column(plain(column), overflow="fold")
+        made.add_column(plain(column), overflow="fold", no_wrap=column == whole)
     for row in rows:
         made.add_row(*[each if isinstance(each, Text) else plain(each) for each in row])
     console.print(made)
@@ -327,12 +328,11 @@ def releases(public: list[Release], seen: Release | None, retired: Container[str
             each.run_date,
             each.status + (", retired" if each.release_id in retired else ""),
             f"{each.published_at:%Y-%m-%d %H:%M:%S}",
-            _versions(each),
             each.reason or "",
         ]
         for each in public
     ]
-    table(["", "release", "night", "how", "published (UTC)", "table versions", "reason"], rows)
+    table(["", "release", "night", "how", "published (UTC)", "reason"], rows, whole="release")
     line("* is what readers see")
 
 
@@ -340,12 +340,9 @@ def maintenance(report: Report) -> None:
     """What an upkeep did, or would do, and what each table takes."""
     sizes = report.sizes | {"all": report.total}
     rows = [[name, *_size(each), report.removed.get(name), report.compacted.get(name)] for name, each in sizes.items()]
-    heads = ["table", "files", "MiB", "kept", "MiB", "left", "MiB", "log MiB"]
-    table(
-        [*heads, "would go" if report.dry_run else "gone", "compacted"],
-        rows,
-        "live files, files of kept versions alone, files of neither",
-    )
+    heads = ["table", "live", "kept", "left", "log"]
+    title = "files, and their MiB: live, of kept versions alone, of neither; log: MiB"
+    table([*heads, "would go" if report.dry_run else "gone", "compacted"], rows, title, whole="table")
     line(f"the tables take {_mib(report.total.bytes)} MiB, before it was {_mib(report.before_bytes)}")
     would = "would " if report.dry_run else ""
     line(f"{len(report.kept)} releases stay; {would}retire: {', '.join(report.retired) or 'none'}")
@@ -357,16 +354,10 @@ def maintenance(report: Report) -> None:
         line(f"ledgers wait: {', '.join(report.work)} at work")
 
 
-def _size(size: Size) -> list[str | int]:
-    return [
-        *(size.live_files, _mib(size.live_bytes), size.kept_files, _mib(size.kept_bytes)),
-        *(size.left_files, _mib(size.left_bytes), _mib(size.log_bytes)),
-    ]
+def _size(size: Size) -> list[str]:
+    live, kept = f"{size.live_files}, {_mib(size.live_bytes)}", f"{size.kept_files}, {_mib(size.kept_bytes)}"
+    return [live, kept, f"{size.left_files}, {_mib(size.left_bytes)}", _mib(size.log_bytes)]
 
 
 def _mib(n: int) -> str:
     return f"{n / 2**20:,.2f}"
-
-
-def _versions(release: Release) -> str:
-    return ", ".join(f"{name} {version}" for name, version in release.tables.items())
