@@ -321,19 +321,15 @@ def item(page: ItemPage) -> None:
 
 
 def releases(public: list[Release], seen: Release | None, retired: Container[str] = ()) -> None:
-    rows = [
-        [
-            "*" if each == seen else "",
-            each.release_id,
-            each.run_date,
-            each.status + (", retired" if each.release_id in retired else ""),
-            f"{each.published_at:%Y-%m-%d %H:%M:%S}",
-            each.reason or "",
-        ]
-        for each in public
-    ]
-    table(["", "release", "night", "how", "published (UTC)", "reason"], rows, whole="release")
+    rows = [["*" if each == seen else "", each.release_id, each.run_date, _how(each, retired)] for each in public]
+    table(["", "release", "night", "how"], rows, whole="release")
     line("* is what readers see")
+
+
+def _how(release: Release, retired: Container[str]) -> str:
+    """How a release came to be, why, and whether it is kept."""
+    why = f": {release.reason}" if release.reason else ""
+    return f"{release.status}{why}" + (", retired" if release.release_id in retired else "")
 
 
 def maintenance(report: Report) -> None:
