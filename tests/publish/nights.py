@@ -134,11 +134,12 @@ def prepared(
     n_rejected: int = 1,
     release_before: str | None = None,
     log: list[Row] | None = None,
+    catalogue: Iterable[str] = CATALOGUE,
     **changes: Any,
 ) -> Manifest:
     """Write the night's work folder as prepare and generate leave it, with `changes` in its manifest.
 
-    `log` has the users' events, by default those that are evidence of good rows.
+    `log` has the users' events, by default those that are evidence of good rows; `catalogue` ids of items.
     """
     work = profile.work(str(night))
     contexts = [_context(row) for row in rows]
@@ -147,7 +148,7 @@ def prepared(
     calls = [call for row in rows for call in row["calls"]]
     _parquet(f"{work}/results/shard=0", loose("generations", OF_THE_RUN), calls, "calls")
     _parquet(f"{work}/carried", pa.schema([("user_id", pa.string())]), [{"user_id": user} for user in carried])
-    _parquet(f"{work}/catalogue", pa.schema([("item_id", pa.string())]), [{"item_id": name} for name in CATALOGUE])
+    _parquet(f"{work}/catalogue", pa.schema([("item_id", pa.string())]), [{"item_id": name} for name in catalogue])
     others = tuple(name for name in contract("evidence").names if name not in ("user_id", *OWN_EVENT))
     _parquet(f"{work}/events", loose("evidence", others), events(rows) if log is None else log)
     _parquet(f"{work}/rejected", loose("rejected"), rejected(night, n_rejected))

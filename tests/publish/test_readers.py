@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 
 from jobs.contracts import PUBLISHED
 from jobs.lake import connect, read
+from jobs.manifest import Manifest
+from jobs.profile import Profile
 from jobs.releases import find, go_back, released
 from tests.cli.conftest import nocturne
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, release
@@ -82,15 +84,22 @@ def test_all_ways_to_read_agree(spark, profile, nocturne, chosen) -> None:
             assert rows_of(read(profile, table, chosen, user_id="a")) == [row for row in expected if row["user_id"] == "a"]
 
 
+def marked_night(profile: Profile, night: date, run_id: str, users: int) -> Manifest:
+    rows = marked(run_id, users)
+    return prepared(
+        profile, night, rows, run_id, catalogue=["i9", *{each["item_id"] for row in rows for each in row["rankings"]}]
+    )
+
+
 def test_readers_see_one_release_whole_while_nights_publish(profile, run) -> None:
-    run(prepared(profile, NIGHT, marked("run-0", 2), "run-0"))
+    run(marked_night(profile, NIGHT, "run-0", 2))
     with readers(profile) as (counts, seen):
         while min(count.value for count in counts) < 2:
             time.sleep(0.1)
-        run(prepared(profile, NEXT, marked("run-1", 3), "run-1"))
+        run(marked_night(profile, NEXT, "run-1", 3))
         go_back(profile, "r-run-0", STARTED)
         vacuum(profile)
-        run(prepared(profile, NEXT, marked("run-2", 1), "run-2"))
+        run(marked_night(profile, NEXT, "run-2", 1))
         vacuum(profile)
     for way, found in seen.items():
         assert found.wrong == [], way
