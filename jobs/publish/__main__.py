@@ -85,10 +85,11 @@ class Night:
     def run(self) -> tuple[Release, str]:
         """The release that shows this night, and whether it is new (`published`) or was there (`unchanged`)."""
         made = tonights_results(self.spark, self.profile, self.manifest)
-        self.columns = self.remember(made)
-        tables = assemble(self.spark, self.profile, self.manifest, made)
-        tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in tables.items()}
+        tables: dict[str, DataFrame] = {}
         try:
+            self.columns = self.remember(made)
+            assembled = assemble(self.spark, self.profile, self.manifest, made)
+            tables = {name: rows.persist(StorageLevel.DISK_ONLY) for name, rows in assembled.items()}
             self.progress("tables assembled")
             self.columns["template_share"] = template_share(tables["user_summaries"], tables["explanations"])
             failed = self.judge(tables, made)

@@ -24,29 +24,32 @@ def tonights_results(spark: SparkSession, profile: Profile, manifest: Manifest) 
     Raises:
         InputError: users are missing, as generate has not finished, or some were erased since.
     """
-    work = profile.work(str(manifest.run_date))
     made, _ = generations.committed(spark, profile, str(manifest.run_date), "users")
     contexts = spark.createDataFrame([], HASHES)
     if manifest.users_changed:
-        contexts = spark.read.schema(HASHES).parquet(f"{work}/contexts")
+        contexts = spark.read.schema(HASHES).parquet(f"{profile.work(str(manifest.run_date))}/contexts")
     best = Window.partitionBy("user_id").orderBy(F.desc("settled"), F.to_json("summary"))
     ours = made.join(contexts, ["user_id", "context_hash"], how="inner")
     made = ours.withColumn("place", F.row_number().over(best)).where("place = 1").drop("place")
     made = made.persist(StorageLevel.DISK_ONLY)
+    try:
+        _refuse_incomplete(spark, profile, manifest, made)
+    except Exception:
+        made.unpersist()
+        raise
+    return made
+
+
+def _refuse_incomplete(spark: SparkSession, profile: Profile, manifest: Manifest, made: DataFrame) -> None:
     n = made.count()
     if n != manifest.users_changed:
         missing = f"generate made {n} of {manifest.users_changed} users of {manifest.run_date}"
         raise InputError(f"{missing}; let it finish, or start the night again")
-    if not suppressed(profile, _users(spark, work, manifest, made)).where("suppressed").isEmpty():
-        raise InputError(f"users of {manifest.run_date} were erased since prepare; start the night again")
-    return made
-
-
-def _users(spark: SparkSession, work: str, manifest: Manifest, made: DataFrame) -> DataFrame:
-    """user_id of the night's users, carried ones too."""
     users = made.select("user_id")
-    carried = manifest.users_changed < manifest.users
-    return users.unionByName(spark.read.parquet(f"{work}/carried")) if carried else users
+    if manifest.users_changed < manifest.users:
+        users = users.unionByName(spark.read.parquet(f"{profile.work(str(manifest.run_date))}/carried"))
+    if not suppressed(profile, users).where("suppressed").isEmpty():
+        raise InputError(f"users of {manifest.run_date} were erased since prepare; start the night again")
 
 
 def assemble(spark: SparkSession, profile: Profile, manifest: Manifest, made: DataFrame) -> dict[str, DataFrame]:
