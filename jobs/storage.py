@@ -227,23 +227,20 @@ def append_decided(profile: Profile, table: str, decide: Callable[[list[dict[str
     https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
     """
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-    from deltalake.exceptions import CommitFailedError
 
     path, schema = delta_uri(profile.table(table)), contract(table).arrow()
     if not table_exists(path):  # of those who create it with rows several might pass
         DeltaTable.create(path, schema, mode="ignore")
-    for left in reversed(range(TRIES)):
+
+    def commit() -> dict[str, Any]:
         there = open_table(profile, table)
         row = decide(_rows(table, there))
         once = CommitProperties(app_transactions=[Transaction(table, there.version() + 1)])
-        try:
-            data = pa.Table.from_pylist([row], schema=schema)
-            write_deltalake(there, data, mode="append", schema_mode="merge", commit_properties=once)
-            return row
-        except CommitFailedError:
-            if not left:
-                raise
-    raise AssertionError("unreachable")
+        data = pa.Table.from_pylist([row], schema=schema)
+        write_deltalake(there, data, mode="append", schema_mode="merge", commit_properties=once)
+        return row
+
+    return retried(commit)
 
 
 def put_rows(profile: Profile, table: str, rows: list[dict[str, Any]], key: str | None = None) -> None:

@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from jobs.contracts import contract
 from jobs.profile import Profile
-from jobs.storage import delta_uri, filesystem, read_rows, table_exists
+from jobs.storage import delta_uri, files_below, filesystem, read_rows, table_exists
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -101,16 +101,14 @@ def purge(path: str, base: int, kept: set[int]) -> dict[str, int]:
     referenced = {name_of(uri) for version in kept for uri in DeltaTable(delta_uri(path), version=version).file_uris()}
     files, root = filesystem(path)
     counts = {"versions": 0, "files": 0}
-    for info in files.get_file_info(fs.FileSelector(root, recursive=True)):
-        if info.type != fs.FileType.File:
-            continue
-        name, in_log = info.base_name, "/_delta_log/" in info.path
+    for place, _ in files_below(path):
+        name, in_log = name_of(place), "/_delta_log/" in place
         number = VERSION.match(name) if in_log else None
         if number and int(number[1]) >= base:
             if name.endswith(".checkpoint.parquet") and not name.startswith("."):
-                _forget_removed(files, info.path)
+                _forget_removed(files, place)
         elif number or (not in_log and name.removeprefix(".").removesuffix(".crc") not in referenced):
-            files.delete_file(info.path)
+            files.delete_file(place)
             counts["versions"] += bool(number) and name.endswith(".json")
             counts["files"] += not in_log
     _without_checksum(files, f"{root}/_delta_log/_last_checkpoint")
@@ -177,8 +175,7 @@ def _files(path: str, version: int, night: date) -> frozenset[str] | None:
 
 def _listed(path: str) -> set[str]:
     """Names of all files of a table."""
-    files, root = filesystem(path)
-    return {info.base_name for info in files.get_file_info(fs.FileSelector(root, recursive=True))}
+    return {name_of(place) for place, _ in files_below(path)}
 
 
 def _deleted(path: str, since: int) -> int:

@@ -11,7 +11,7 @@ from pyarrow import fs
 from jobs.home import home
 from jobs.maintain.kept import old_nights
 from jobs.profile import Profile
-from jobs.storage import exists, filesystem, folders
+from jobs.storage import exists, files_below, filesystem, folders
 
 STAMP = re.compile(r"-(\d{8}T\d{6})Z?(?=[-.]|$)")  # in the name of a run, and of a log: when it began
 
@@ -79,8 +79,4 @@ def touched(path: str) -> datetime:
 def size_of(path: str) -> int:
     """Bytes of a file or folder."""
     files, place = filesystem(path)
-    about = files.get_file_info(place)
-    if about.type != fs.FileType.Directory:
-        return int(about.size or 0)
-    found = files.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True))
-    return sum(each.size for each in found if each.type == fs.FileType.File)
+    return int(files.get_file_info(place).size or 0) + sum(size for _, size in files_below(path))
