@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, task
 from launch import launch
-from runs import LONG_AGO, PARAMS, RETRIED, at_repo, refuse_unknown, say_what_failed
+from runs import ONE_AT_A_TIME, PARAMS, RETRIED, at_repo, refuse_unknown, say_what_failed
 
 ASKED = {
     "users": Param(None, "ids of the users to erase", type="array", items={"type": "string", "minLength": 1}, minItems=1),
@@ -19,13 +19,10 @@ ASKED = {
 
 
 @dag(
+    **ONE_AT_A_TIME,
     schedule=None,
-    start_date=LONG_AGO,
-    catchup=False,
-    max_active_runs=1,
     params=ASKED,
     doc_md=__doc__,
-    tags=["nocturne"],
     default_args=RETRIED | {"on_failure_callback": say_what_failed},
 )
 def erase():

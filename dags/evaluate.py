@@ -10,17 +10,14 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 from launch import launch
-from runs import LONG_AGO, PARAMS, RETRIED, opened, say_what_failed
+from runs import ONE_AT_A_TIME, PARAMS, RETRIED, opened, say_what_failed
 
 
 @dag(
+    **ONE_AT_A_TIME,
     schedule="0 6 * * 0",
-    start_date=LONG_AGO,
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
     doc_md=__doc__,
-    tags=["nocturne"],
     default_args=RETRIED | {"on_failure_callback": say_what_failed},
 )
 def evaluate():

@@ -11,7 +11,7 @@ from datetime import timedelta
 import runs
 from airflow.sdk import Param, dag, task
 from launch import Launcher, launch
-from runs import LONG_AGO, RETRIED, opened, say_what_failed
+from runs import ONE_AT_A_TIME, RETRIED, opened, say_what_failed
 
 PARAMS = {
     "dry_run": Param(False, "say what would go; change nothing", type="boolean"),
@@ -20,13 +20,10 @@ PARAMS = {
 
 
 @dag(
+    **ONE_AT_A_TIME,
     schedule="0 12 * * 0",
-    start_date=LONG_AGO,
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
     doc_md=__doc__,
-    tags=["nocturne"],
     default_args=RETRIED | {"on_failure_callback": say_what_failed},
 )
 def maintain():

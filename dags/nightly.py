@@ -27,7 +27,7 @@ import runs
 from airflow.sdk import Asset, Param, dag, task
 from airflow.sdk.exceptions import AirflowException
 from launch import Launcher, launch
-from runs import LONG_AGO, RETRIED, at_repo, in_turn, opened
+from runs import ONE_AT_A_TIME, RETRIED, at_repo, in_turn, opened
 
 PUBLISHED = ("user_summaries", "rankings", "explanations", "evidence", "rejected")
 PARAMS = {
@@ -44,7 +44,7 @@ def say_what_failed(context) -> None:
     message = runs.say_what_failed(context)
     if run := context["ti"].xcom_pull(task_ids="open_run"):
         with suppress(AirflowException):  # it has said why on its way; the stage's own failure is what counts
-            launch("runs", "spark", Launcher(), **run, message=message)
+            launch("stage", "spark", Launcher(), **run, message=message)
 
 
 def users_wanted(users: int | str | None) -> int | str | None:
@@ -53,13 +53,10 @@ def users_wanted(users: int | str | None) -> int | str | None:
 
 
 @dag(
+    **ONE_AT_A_TIME,
     schedule="0 2 * * *",
-    start_date=LONG_AGO,
-    catchup=False,
-    max_active_runs=1,
     params=PARAMS,
     doc_md=__doc__,
-    tags=["nocturne"],
     default_args=RETRIED | {"on_failure_callback": say_what_failed},
 )
 def nightly():

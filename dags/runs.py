@@ -18,6 +18,7 @@ PARAMS = {
     "profile": Param(PROFILE, "a TOML file; a relative path starts at the repository", type="string"),
 }
 TURN = timedelta(seconds=20)  # after which a night of a backfill looks again whether it is its turn
+ONE_AT_A_TIME = {"start_date": LONG_AGO, "catchup": False, "max_active_runs": 1, "tags": ["nocturne"]}
 RETRIED = {
     "owner": "nocturne",
     "retries": 3,

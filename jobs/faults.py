@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -80,10 +80,11 @@ def faults(profile: Profile, until: date | None = None, whole: bool = False) -> 
     Files are looked at of the ledgers, of what readers see and what they saw of nights up to `until`; with `whole` those
     of all nights.
     """
-    tables = {name: table_faults(profile, name, whole or name in LEDGERS) for name in (*PUBLISHED, *LEDGERS)}
+    logs = {name: read_log(profile, name) for name in (*PUBLISHED, *LEDGERS)}
+    tables = {name: _table_faults(profile, name, log, whole or name in LEDGERS) for name, log in logs.items()}
     runs = [] if tables["runs"] else read_rows(profile, "runs")  # before releases: another may be published between
     public = [] if tables["releases"] else releases(profile)
-    lost = [] if tables["releases"] else _versions_lost(profile, public) + _ledgers_lost(profile, public, runs)
+    lost = [] if tables["releases"] else _versions_lost(logs, public) + _ledgers_lost(profile, public, runs)
     damaged = {name for name, found in tables.items() if found} | {fault.place.removeprefix("table ") for fault in lost}
     torn, last = [], 0
     nights = (latest(profile, until), latest(profile)) if public else ()
@@ -96,8 +97,8 @@ def faults(profile: Profile, until: date | None = None, whole: bool = False) -> 
 
 def release_faults(profile: Profile, release: Release) -> list[Fault]:
     """Why a release cannot be read whole."""
-    found = [fault for name in release.tables if (fault := log_fault(profile, name))] or _versions_lost(profile, [release])
-    if found:
+    logs = {name: read_log(profile, name) for name in release.tables}
+    if found := [log for log in logs.values() if isinstance(log, Fault)] or _versions_lost(logs, [release]):
         return found
     tables = {name: open_table(profile, name, version) for name, version in release.tables.items()}
     return [fault for name, table in tables.items() for fault in files_faults(profile, name, table, release)]
@@ -105,35 +106,37 @@ def release_faults(profile: Profile, release: Release) -> list[Fault]:
 
 def table_faults(profile: Profile, name: str, files: bool) -> list[Fault]:
     """What is wrong with a table as it stands."""
-    if not table_exists(profile.table(name)):
-        return []
-    if fault := log_fault(profile, name):
-        return [fault]
-    table = open_table(profile, name)
-    columns = [fault] if (fault := columns_fault(name, table)) else []
-    return columns + (files_faults(profile, name, table) if files else [])
+    return _table_faults(profile, name, read_log(profile, name), files)
 
 
-def log_fault(profile: Profile, name: str) -> Fault | None:
-    """Whether the log of a table that is there cannot be read, and which entry of it is to blame."""
+def _table_faults(profile: Profile, name: str, log: DeltaTable | Fault | None, files: bool) -> list[Fault]:
+    if log is None or isinstance(log, Fault):
+        return [log] if log else []
+    columns = [fault] if (fault := columns_fault(name, log)) else []
+    return columns + (files_faults(profile, name, log) if files else [])
+
+
+def read_log(profile: Profile, name: str) -> DeltaTable | Fault | None:
+    """A table as it stands, or which entry of its log is to blame that it cannot be read; None where there is none."""
     if not table_exists(profile.table(name)):
         return None
     try:
-        open_table(profile, name)
+        return open_table(profile, name)
     except Damaged as error:
         seen = _blamed(f"{profile.table(name)}/_delta_log") or str(error).splitlines()[0]
         return Fault("log", f"table {name}", seen, GIVE_UP)
-    return None
 
 
-def _versions_lost(profile: Profile, public: list[Release]) -> list[Fault]:
+def _versions_lost(logs: Mapping[str, DeltaTable | Fault | None], public: list[Release]) -> list[Fault]:
     """Tables that lack versions which releases show."""
     lost = {}
     for name in PUBLISHED:
         version, release = max(
             [(each.tables[name], each.release_id) for each in public if name in each.tables], default=(-1, "")
         )
-        if version > (there := _version(profile, name)):
+        log = logs.get(name)
+        there = -1 if log is None or isinstance(log, Fault) else log.version()
+        if version > there:
             newest = f"its newest version is {there}" if there >= 0 else "it is gone, or its log is"
             lost[name] = f"{newest}, and release {release} shows version {version}"
     return [Fault("log", f"table {name}", seen, GIVE_UP) for name, seen in lost.items()]
@@ -154,12 +157,6 @@ def unknown(public: list[Release], runs: list[dict[str, Any]]) -> list[dict[str,
     ids = {each.release_id for each in public}
     told = sorted((row for row in runs if row["release_id"]), key=lambda row: row["started_at"])
     return [row for row in told if row["release_id"] not in ids] if told and told[-1]["release_id"] not in ids else []
-
-
-def _version(profile: Profile, name: str) -> int:
-    """The newest version of a table; -1 where there is none, or none that can be read."""
-    there = table_exists(profile.table(name)) and not log_fault(profile, name)
-    return open_table(profile, name).version() if there else -1
 
 
 def _blamed(log: str) -> str:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.errors import Damaged
-from jobs.faults import columns_fault, files_faults, log_fault, release_faults, table_faults, unknown
+from jobs.faults import Fault, columns_fault, files_faults, read_log, release_faults, table_faults, unknown
 from jobs.profile import Profile
-from jobs.releases import Release, latest, publish, releases
+from jobs.releases import Release, latest, publish, releases, retired
 from jobs.runs import runs
 from jobs.storage import exists, filesystem, open_table, put_rows, remove, table_exists
 
@@ -38,18 +38,14 @@ def mend(profile: Profile, at: datetime, really: bool) -> list[str]:
 
 def _table(profile: Profile, name: str, really: bool) -> Iterator[str]:
     path = profile.table(name)
-    if not table_exists(path):
+    table = read_log(profile, name)
+    if table is None or isinstance(table, Fault):
         if exists(path):
-            yield f"table {name} is removed (it has no log)"
+            yield f"table {name} is removed ({table.seen if table else 'it has no log'})"
             if really:
                 remove(path)
         return
-    if fault := log_fault(profile, name):
-        yield f"table {name} is removed ({fault.seen})"
-        if really:
-            remove(path)
-        return
-    if columns_fault(name, table := open_table(profile, name)):
+    if columns_fault(name, table):
         good = _last_good(profile, name, table.version())
         yield f"table {name} is again what it was at version {good}"
         if really:
@@ -84,7 +80,8 @@ def _releases(profile: Profile, at: datetime, really: bool) -> Iterator[str]:
     public = releases(profile) if _readable(profile, "releases") else []
     lacking = unknown(public, told)
     again = [each for row in lacking if row.get("tables") and not release_faults(profile, each := _of(row))]
-    lost = [each for each in public if release_faults(profile, each)]
+    kept_no_longer = retired(profile) if _readable(profile, "retired") else {}
+    lost = [each for each in public if each.release_id not in kept_no_longer and release_faults(profile, each)]
     yield from (f"release {each.release_id} is told again, as its run has it" for each in again)
     anew = "to have its night again: infra/nocturne run --date"
     yield from (f"release {each.release_id} is withdrawn: {WITHDRAWN}; {anew} {each.run_date}" for each in lost)

@@ -22,7 +22,8 @@ from jobs.lake import connect
 from jobs.mend import mend
 from jobs.profile import Profile
 from jobs.releases import latest, releases
-from jobs.runs import find_run, put_run, recorded
+from jobs.runs import find_run, put_run
+from jobs.stage import recorded
 from tests.cli.conftest import nocturne
 from tests.data.inputs import profile as write
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release

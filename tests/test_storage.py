@@ -10,7 +10,8 @@ from deltalake import DeltaTable
 
 from jobs.errors import GateError, InputError
 from jobs.profile import Profile, load_profile
-from jobs.runs import put_run, recorded
+from jobs.runs import put_run
+from jobs.stage import recorded
 from jobs.storage import folders, put_rows, read_json, read_rows, remove, write_json
 from tests.data.inputs import profile as write
 from tests.publish.nights import NIGHT, STARTED

@@ -78,7 +78,7 @@ def erase(profile: Profile, people: People, at: datetime, session: Callable[[], 
 
 
 def refuse_at_work(profile: Profile) -> None:
-    """A night writes what it read before; so it ends first. One that begins now waits (`jobs.runs.recorded`)."""
+    """A night writes what it read before; so it ends first. One that begins now waits (`jobs.stage.recorded`)."""
     going = [row for row in read_rows(profile, "runs") if row["status"] == "running"]
     if going:
         names = ", ".join(f"{row['run_id']} (night of {row['run_date']})" for row in going)

@@ -35,8 +35,8 @@ from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.releases import latest, released, releases
-from jobs.runs import recorded
 from jobs.spark import kept, spark_session
+from jobs.stage import recorded
 from jobs.storage import remove
 from jobs.weights import local_digest
 

@@ -34,8 +34,9 @@ from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
 from jobs.releases import Release, latest, publish, releases
 from jobs.report.page import night_page, place
-from jobs.runs import find_run, put_run, recorded
+from jobs.runs import find_run, put_run
 from jobs.spark import spark_session
+from jobs.stage import recorded
 from jobs.storage import delta_uri, exists, put_rows, read_json, remove
 
 RECENT = 100  # commits among which a night finds its own

@@ -7,7 +7,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 DAGS = REPO / "dags"
-JOBS = ("generate", "publish", "runs", "evaluate", "evaluate.scores", "evaluate.weigh", "maintain", "erase")
+JOBS = ("generate", "publish", "stage", "evaluate", "evaluate.scores", "evaluate.weigh", "maintain", "erase")
 STAND_IN = shlex.join([sys.executable, str(Path(__file__).with_name("standin.py"))])
 
 

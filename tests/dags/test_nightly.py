@@ -247,7 +247,7 @@ def test_what_no_retry_mends_ends_the_night(nightly, home, capfd, monkeypatch, s
     assert len(home.calls(stage)) == 1
     line = f"nocturne: stage {shown} failed: no events before 2016-10-17 (log: night.log)"
     assert line in capfd.readouterr().err.splitlines()
-    (recorded,) = home.calls("runs")
+    (recorded,) = home.calls("stage")
     assert option(recorded, "--message") == line.removeprefix("nocturne: ")
 
 

@@ -21,20 +21,35 @@ from tests.data.shop import RUN_DATE, write_shop
 PASSWORD = "nocturne"
 READY_S = 120
 NIGHT_S = 900
-DAYS = ["2024-02-05", "2024-02-06"]  # of a backfill; a week takes so much longer
+NIGHTS = int(os.environ.get("BACKFILL_NIGHTS", "2"))  # of a backfill; a week takes so much longer
+DAYS = [f"2024-02-{5 + night:02}" for night in range(NIGHTS)]
+GONE = 'Dwayne "The Rock"'
 QUICK = {"shuffle.partitions": 1, "codegen.wholeStage": "false", "codegen.factoryMode": "NO_CODEGEN"}  # compiling takes longest
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory) -> Path:
-    """The profile of another domain than the demo's; its model is the fake one, since this is about Airflow."""
-    return write_shop(tmp_path_factory.mktemp("shop"))
+def home(tmp_path_factory) -> Iterator[Path]:
+    """A NOCTURNE_HOME with the environments, jars and models of this one, and data, logs and pages of its own."""
+    path, installed = tmp_path_factory.mktemp("home"), Path(os.environ["NOCTURNE_HOME"])
+    for name in ("envs", "jars", "java_home", "models"):
+        (path / name).symlink_to(installed / name)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NOCTURNE_HOME", str(path))
+        yield path
 
 
 @pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory) -> Path:
+def shop(home: Path) -> Path:
+    """The profile of another domain than the demo's; its model is the fake one, since this is about Airflow."""
+    (home / "data").mkdir()
+    return write_shop(home / "data")
+
+
+@pytest.fixture(scope="module")
+def airflow_home(home: Path) -> Path:
     """A new Airflow's home, with the password of its one user."""
-    path = tmp_path_factory.mktemp("airflow")
+    path = home / "airflow"
+    path.mkdir()
     (path / "passwords.json").write_text(json.dumps({"admin": PASSWORD}))
     return path
 
@@ -55,9 +70,10 @@ def api(airflow_home: Path) -> Iterator[httpx.Client]:
         until(READY_S, lambda: healthy(client), airflow_home / "standalone.log")
         answer = client.post("/auth/token", json={"username": "admin", "password": PASSWORD}).raise_for_status()
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        until(READY_S, lambda: client.get("/api/v2/dags/nightly").is_success, airflow_home / "standalone.log")
         client.post("/api/v2/pools", json={"name": "gpu", "slots": 1}).raise_for_status()
-        client.patch("/api/v2/dags/nightly", json={"is_paused": False}).raise_for_status()
+        for dag in ("nightly", "erase", "maintain"):
+            until(READY_S, lambda dag=dag: client.get(f"/api/v2/dags/{dag}").is_success, airflow_home / "standalone.log")
+            client.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
         yield client
 
 
@@ -109,21 +125,27 @@ def until(seconds: float, true: Callable[[], bool], log: Path) -> None:
         time.sleep(0.5)
 
 
-def trigger(api: httpx.Client, **conf) -> httpx.Response:
-    """Ask for a night, as a person in the user interface does: without a logical date."""
-    return api.post("/api/v2/dags/nightly/dagRuns", json={"logical_date": None, "conf": conf})
+def trigger(api: httpx.Client, dag: str = "nightly", **conf) -> httpx.Response:
+    """Ask for a run, as a person in the user interface does: without a logical date."""
+    return api.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
 
 
 def outcome(api: httpx.Client, run: httpx.Response, log: Path) -> str:
-    """How the night ended."""
-    url = f"/api/v2/dags/nightly/dagRuns/{run.raise_for_status().json()['dag_run_id']}"
+    """How the run ended."""
+    url = url_of(run)
     until(NIGHT_S, lambda: api.get(url).json()["state"] in ("success", "failed"), log)
     return api.get(url).json()["state"]
 
 
+def url_of(run: httpx.Response) -> str:
+    told = run.raise_for_status().json()
+    return f"/api/v2/dags/{told['dag_id']}/dagRuns/{told['dag_run_id']}"
+
+
 def logs_of(airflow_home: Path, run: httpx.Response, task: str) -> list[Path]:
     """The logs of a task's first attempt, one for each shard where it is mapped."""
-    folder = airflow_home / "logs" / "dag_id=nightly" / f"run_id={run.json()['dag_run_id']}" / f"task_id={task}"
+    told = run.json()
+    folder = airflow_home / "logs" / f"dag_id={told['dag_id']}" / f"run_id={told['dag_run_id']}" / f"task_id={task}"
     return sorted(folder.rglob("attempt=1.log"))
 
 
@@ -173,8 +195,7 @@ def test_a_night_that_is_stopped_leaves_no_job(api, airflow_home, shop):
     until(NIGHT_S, lambda: job(shop, "prepare") is not None, log)
     stopped = job(shop, "prepare")
     assert stopped is not None
-    url = f"/api/v2/dags/nightly/dagRuns/{run.json()['dag_run_id']}"
-    api.patch(url, json={"state": "failed"}).raise_for_status()
+    api.patch(url_of(run), json={"state": "failed"}).raise_for_status()
     until(30, lambda: not stopped.is_running(), log)
 
 
@@ -226,3 +247,29 @@ def test_a_backfill_gives_what_nights_in_order_give(api, airflow_home, twins):
     assert [run["run_date"] for run in runs] == DAYS
     assert all(earlier["ended_at"] <= later["started_at"] for earlier, later in pairwise(runs))
     assert tables(backfilled) == tables(in_order)
+
+
+def others(shop: Path) -> str:
+    """Every list of every user but the one who is erased."""
+    return nocturne(shop, "query", "from rankings where user_id not like 'Dwayne%' order by all", "--format", "csv")
+
+
+def test_an_erasure_and_upkeep_beside_the_scheduler(api, airflow_home, home, shop):
+    """Airflow's own database is rewritten while it is in use: the run's parameters name the user."""
+    log = airflow_home / "standalone.log"
+    before = others(shop)
+    run = trigger(api, "erase", profile=str(shop), users=[GONE])
+    assert outcome(api, run, log) == "success"
+    receipt = api.get(f"{url_of(run)}/taskInstances/remove/xcomEntries/return_value").raise_for_status().json()["value"]
+    assert (len(receipt["user_hashes"]), receipt["left"]) == (1, [])
+    assert "Dwayne" not in json.dumps(api.get(url_of(run)).json())
+    assert [file for file in sorted(airflow_home.rglob("*")) if file.is_file() and b"Dwayne" in file.read_bytes()] == []
+    assert "Dwayne" not in (home / "data" / "events.jsonl").read_text()
+    assert others(shop) == before
+    upkeep = trigger(api, "maintain", profile=str(shop))
+    assert outcome(api, upkeep, log) == "success"
+    assert others(shop) == before
+    night = trigger(api, profile=str(shop), date=RUN_DATE)
+    assert outcome(api, night, log) == "success"
+    theirs = "select count(*) as n from user_summaries where user_id like 'Dwayne%'"
+    assert json.loads(nocturne(shop, "query", theirs, "--format", "json")) == {"n": 0}

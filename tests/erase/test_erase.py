@@ -31,7 +31,8 @@ from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.publish.tables import digest
 from jobs.releases import Release, find, go_back, released, releases
-from jobs.runs import put_run, recorded
+from jobs.runs import put_run
+from jobs.stage import recorded
 from jobs.storage import exists, put_rows, read_json, read_rows, write_json
 from tests.data.inputs import profile as write
 from tests.data.inputs import write_lines

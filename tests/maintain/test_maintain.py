@@ -16,9 +16,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from jobs.contracts import PUBLISHED
 from jobs.errors import InputError, NotFound
+from jobs.faults import faults, release_faults
 from jobs.lake import connect
 from jobs.maintain import __main__ as job
 from jobs.maintain.tables import files_of, measure
+from jobs.mend import mend
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.releases import Release, accept, find, go_back, latest, released, releases, retired
@@ -112,6 +114,19 @@ def test_files_go_once_no_kept_version_names_them(profile, maintain) -> None:
     named = [files_of(DeltaTable(profile.table("rankings"), version=v)) for v in find(profile, "r-run-6").tables.values()]
     assert named[1] <= on_disk
     assert maintain().removed == {}
+
+
+def test_what_is_retired_is_no_damage(profile, maintain) -> None:
+    """Its files are gone on purpose."""
+    nights(profile)
+    maintain()
+    for k in (5, 6):
+        night(profile, k)
+    maintain()
+    assert release_faults(profile, find(profile, None)) == []
+    assert release_faults(profile, releases(profile)[-1]) != []
+    assert faults(profile, whole=True) == mend(profile, NOW, really=True) == []
+    assert len(releases(profile)) == 8
 
 
 def test_a_second_time_there_is_nothing_to_do(profile, maintain) -> None:

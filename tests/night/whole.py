@@ -25,8 +25,9 @@ from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.__main__ import Night
 from jobs.releases import releases
-from jobs.runs import find_run, recorded
+from jobs.runs import find_run
 from jobs.spark import spark_session
+from jobs.stage import recorded
 
 STARTED = datetime(2030, 1, 1, tzinfo=UTC)
 

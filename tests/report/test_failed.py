@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jobs import runs
+from jobs import stage
 from jobs.profile import Profile
 from jobs.report.page import place
 from jobs.runs import find_run, put_run
@@ -27,10 +27,10 @@ GIVEN = [
 
 @pytest.mark.parametrize("status", [None, "running", "failed", "blocked"])
 def test_a_night_that_failed_is_marked_and_has_a_page(profile: Profile, monkeypatch, capsys, status: str | None) -> None:
-    monkeypatch.setattr("sys.argv", ["runs", "--profile", profile.file, *GIVEN])
+    monkeypatch.setattr("sys.argv", ["stage", "--profile", profile.file, *GIVEN])
     if status:
         put_run(profile, "run-1", NIGHT, STARTED, status, message=None if status == "running" else "said before")
-    runs.main()
+    stage.main()
     page, told = place(profile, "run-1"), capsys.readouterr().out.splitlines()
     row = find_run(profile, "run-1")
     assert row and (row["status"], row["message"]) == {
