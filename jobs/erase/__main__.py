@@ -108,9 +108,8 @@ class Erasure:
         self.people = replace(self.people, texts=frozenset(found.texts))
         self.clean_files([each for each in found.here if each.kind != "sqlite"])
         self.clean_tables(found)
-        for find in found.here:
-            if find.kind == "sqlite":
-                self.removed[self.place(find), "cells rewritten"] += on_disk.redact_database(find.path, self.people)
+        for path, find in {each.path: each for each in found.here if each.kind == "sqlite"}.items():
+            self.removed[self.place(find), "cells rewritten"] += on_disk.redact_database(path, self.people)
         return self.prove(sorted(hashes.values()))
 
     def clean_files(self, finds: list[Find]) -> None:

@@ -81,7 +81,10 @@ def redact_gzip(path: str, people: People) -> None:
 
 
 def redact_database(path: str, people: People) -> int:
-    """Overwrite their names in an SQLite file and give its free pages back; returns how many cells named them."""
+    """Overwrite their names in an SQLite file and give its free pages back; returns how many cells named them.
+
+    Through SQLite alone, for others may use it. Pages on their way into the file go once their readers are done.
+    """
 
     def redacted(value: str | bytes) -> str | bytes:
         return people.redacted(value.encode()).decode() if isinstance(value, str) else people.redacted(value)

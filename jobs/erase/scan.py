@@ -1,6 +1,7 @@
 """Look for users in every byte under the warehouse and NOCTURNE_HOME: to see what there is, and to prove that nothing is left.
 
 Parquet is decoded, all columns of all rows; SQLite row by row and as raw bytes; gzip is unpacked; anything else is bytes.
+What SQLite keeps beside a database that is in use is of that database: nobody else may write there.
 Installed software (`INSTALLED`) is not read, nor what is not ours: other profiles' warehouses are, but only told of.
 """
 
@@ -27,6 +28,7 @@ from jobs.profile import Profile
 from jobs.storage import filesystem
 
 INSTALLED = ("envs", "jars", "models")
+BESIDE = ("-wal", "-shm", "-journal")  # what SQLite appends to the name of a database for its own files
 BATCH = 10_000  # rows
 Kind = Literal["parquet", "sqlite", "gzip", "bytes", "log", "journal"]
 MAGIC: dict[bytes, Kind] = {b"PAR1": "parquet", b"SQLite format 3\x00": "sqlite", b"\x1f\x8b": "gzip"}
@@ -66,15 +68,28 @@ def survey(profile: Profile, people: People) -> Survey:
     found = Survey()
     log = Log.of(profile)
     for files, info, table, elsewhere in places(profile):
-        content = files.open_input_file(info.path)
+        try:
+            content = files.open_input_file(info.path)
+        except FileNotFoundError:  # gone since, as SQLite's files beside a database are when nobody uses it any more
+            continue
+        database = database_of(info.path)
         with content:
-            kind = kind_of(content, info.path, log)
+            kind = "bytes" if database else kind_of(content, info.path, log)
             n = _count(content, kind, info.path, people, found.texts, log)
         found.files += 1
         found.bytes += info.size or 0
         if n or people.names(info.path.encode()):
-            found.finds.append(Find(info.path, kind, n, table, elsewhere))
+            found.finds.append(Find(database or info.path, "sqlite" if database else kind, n, table, elsewhere))
     return found
+
+
+def database_of(path: str) -> str | None:
+    """The database that a file beside it belongs to: pages on their way into it."""
+    owner = next((Path(path.removesuffix(end)) for end in BESIDE if path.endswith(end)), None)
+    if owner is None or not owner.is_file():
+        return None
+    with owner.open("rb") as file:
+        return str(owner) if MAGIC.get(file.read(16)) == "sqlite" else None
 
 
 def places(profile: Profile) -> Iterator[tuple[fs.FileSystem, fs.FileInfo, str | None, bool]]:

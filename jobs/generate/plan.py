@@ -49,8 +49,8 @@ class Prediction(BaseModel):
     seconds: tuple[float, float, float] | None
 
     def and_once(self, load: Load, past: Past) -> Prediction:
-        """With what is asked for all users together."""
-        return self.plus(predict([load], 1, past))
+        """With what is asked for all users together; what is known of that counts for nobody, as in `runs.calls_cached`."""
+        return self.plus(predict([load], 1, past)).model_copy(update={"calls_known": self.calls_known})
 
     def plus(self, more: Prediction) -> Prediction:
         """The same users, with more calls about them."""

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -148,6 +149,22 @@ def test_a_database_without_them(profile, place) -> None:
     rows = sqlite3.connect(file).execute("select id, conf from run").fetchall()
     filler = "x" * len(json.dumps(HOSTILE)[1:-1])
     assert rows == [(15, f'{{"users": ["xx", "{filler}"]}}'), (16, "user 151")]
+
+
+def test_a_database_in_use_stays_whole(profile, place) -> None:
+    """As Airflow's is: what its scheduler has written last stands beside it, and is none of ours to change."""
+    file = place / "airflow.db"
+    with closing(sqlite3.connect(file)) as scheduler:
+        scheduler.execute("pragma journal_mode = wal")
+        scheduler.execute("create table run (id integer, conf text)")
+        scheduler.executemany("insert into run values (?, ?)", [(place, f"of {GONE}") for place in range(1000)])
+        scheduler.commit()
+        assert GONE.encode() in Path(f"{file}-wal").read_bytes()
+        assert {(find.path, find.kind) for find in survey(profile, PEOPLE).here} == {(str(file), "sqlite")}
+        assert files.redact_database(str(file), PEOPLE) == 1000
+        assert survey(profile, PEOPLE).here == []
+        assert scheduler.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert scheduler.execute("select distinct conf from run").fetchall() == [(f"of {'x' * len(GONE)}",)]
 
 
 def test_a_scan_sees_through_what_is_packed_and_nested(profile, place) -> None:
