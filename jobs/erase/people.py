@@ -51,18 +51,20 @@ class People:
 
     def may_name(self, content: bytes) -> bool:
         """A first look at bytes whose texts follow each other without a gap; what does not pass names nobody."""
-        return bool(self._hint.search(content))
+        return self._holds(content) and bool(self._hint.search(content))
 
     def names(self, content: bytes) -> bool:
         """Whether bytes name one of them."""
-        return any(pattern.search(content) for pattern in self._patterns)
+        return self._holds(content) and any(pattern.search(content) for pattern in self._patterns)
 
     def names_text(self, text: str | None) -> bool:
         return bool(text) and self.names(str(text).encode("utf-8", "replace"))
 
     def redacted(self, content: bytes) -> bytes:
         """The same number of bytes without their names and texts; what writes on at the end of a file is not disturbed."""
-        for pattern in (*self._patterns, *self._told):
+        patterns = self._patterns if self._holds(content) else []
+        told = self._told if any(each in content for each in self._texts) else []
+        for pattern in (*patterns, *told):
             while (less := pattern.sub(_blotted, content)) != content:
                 content = less
         return content
@@ -79,7 +81,26 @@ class People:
 
     def rare_in(self, content: bytes) -> bool:
         """Whether bytes hold an id that none hold by chance."""
-        return bool(self.rare) and bool(self._patterns[0].search(content))
+        return any(each in content for each in self._rare) and bool(self._patterns[0].search(content))
+
+    def _holds(self, content: bytes) -> bool:
+        """Whether bytes hold what any of the patterns needs; they take a hundred times as long to say no."""
+        if any(each in content for each in self._rare):
+            return True
+        return any(each in content for each in self._others) and any(each in content.lower() for each in self._words)
+
+    @cached_property
+    def _rare(self) -> list[bytes]:
+        return [spelling.encode() for each in self.rare for spelling in spellings(each)]
+
+    @cached_property
+    def _others(self) -> list[bytes]:
+        return [spelling.encode() for each in self.ids - self.rare for spelling in spellings(each)]
+
+    @cached_property
+    def _words(self) -> list[bytes]:
+        """Of which one stands before an id that is not rare, in small letters."""
+        return [b"user", self.column.encode().lower()]
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[bytes]]:
@@ -107,8 +128,13 @@ class People:
 
     @cached_property
     def _told(self) -> list[re.Pattern[bytes]]:
+        return [re.compile(b"|".join(map(re.escape, self._texts)))] if self._texts else []
+
+    @cached_property
+    def _texts(self) -> list[bytes]:
+        """Spellings of what only they are told, the longest first."""
         told = {spelling.encode() for text in self.texts if len(text) >= LEAST_TEXT for spelling in spellings(text)}
-        return [re.compile(b"|".join(map(re.escape, sorted(told, key=len, reverse=True))))] if told else []
+        return sorted(told, key=len, reverse=True)
 
 
 def is_rare(user: str) -> bool:

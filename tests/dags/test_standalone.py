@@ -42,7 +42,15 @@ def home(tmp_path_factory) -> Iterator[Path]:
 def shop(home: Path) -> Path:
     """The profile of another domain than the demo's; its model is the fake one, since this is about Airflow."""
     (home / "data").mkdir()
-    return write_shop(home / "data")
+    return quick_shop(home / "data")
+
+
+def quick_shop(folder: Path) -> Path:
+    """A shop whose Spark does not compile its plans."""
+    profile = write_shop(folder)
+    conf = ", ".join(f'"spark.sql.{name}" = "{value}"' for name, value in QUICK.items())
+    profile.write_text(profile.read_text() + f"[runtime]\nspark_conf = {{{conf}}}\n")
+    return profile
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +215,10 @@ def test_impossible_parameters_are_refused(api):
 @pytest.fixture
 def twins(tmp_path) -> list[Path]:
     """Two profiles of the same shop, each with a warehouse of its own."""
-    conf = ", ".join(f'"spark.sql.{name}" = "{value}"' for name, value in QUICK.items())
-    found = []
-    for name in ("backfilled", "in order"):
-        (tmp_path / name).mkdir()
-        found.append(write_shop(tmp_path / name))
-        found[-1].write_text(found[-1].read_text() + f"[runtime]\nspark_conf = {{{conf}}}\n")
-    return found
+    folders = [tmp_path / name for name in ("backfilled", "in order")]
+    for folder in folders:
+        folder.mkdir()
+    return [quick_shop(folder) for folder in folders]
 
 
 def tables(profile: Path) -> dict[str, dict[str, str]]:
