@@ -26,6 +26,7 @@ ALWAYS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",  # other readers
     "spark.databricks.delta.properties.defaults.enableExpiredLogCleanup": "false",  # kept versions are read by their log
+    "spark.databricks.delta.skipRecordingEmptyCommits": "false",  # a night that rejects nothing has a version all the same
     "spark.sql.execution.replaceHashWithSortAgg": "true",  # lists of what a window has sorted: 1.35 times as fast
     "spark.ui.showConsoleProgress": "false",
 }

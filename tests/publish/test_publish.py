@@ -118,6 +118,16 @@ def test_a_night_on_which_nobody_changed(profile, run) -> None:
     assert summaries(profile) == {"a": "Likes quiet films of every age."}
 
 
+def test_nights_that_reject_nothing(profile, run) -> None:
+    """There is neither a row to write nor one to replace; the night has a version of the table all the same."""
+    clean = {"n_rejected": 0, "counts": {"events": {"valid": 20}, "items": {"valid": 10}}}
+    first, _ = run(prepared(profile, NIGHT, [made("a")], **clean))
+    second, status = run(prepared(profile, NEXT, [], "run-2", carried=["a"], release_before=first.release_id, **clean))
+    assert (status, releases(profile)) == ("published", [second, first])
+    assert second.tables["rejected"] > first.tables["rejected"]
+    assert seen(profile, "rejected") == []
+
+
 def test_an_interrupted_publish_shows_nothing_and_can_be_repeated(profile, run, monkeypatch) -> None:
     first, _ = run(prepared(profile, NIGHT, [made("a")]))
     with monkeypatch.context() as patch:
