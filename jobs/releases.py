@@ -95,7 +95,8 @@ def retire(profile: Profile, gone: Iterable[Release], at: datetime) -> None:
 def publish(profile: Profile, release: Release, known: int | None = None) -> Release:
     """Make `release` public: this one commit is the switch. Returns it as it stands.
 
-    `known` is the last `sequence` that its run has seen.
+    `known` is the last `sequence` that its run has seen. Where its id is taken, since two did the same at once or its run was
+    repeated, it gets one of its own: an id is one row's.
 
     Raises:
         InputError: since then another run has released the same night.
@@ -105,7 +106,7 @@ def publish(profile: Profile, release: Release, known: int | None = None) -> Rel
         public = _releases(rows)
         if known is not None:
             _refuse_rival(release, (each for each in public if each.sequence > known))
-        new = replace(release, sequence=max((each.sequence for each in public), default=0) + 1)
+        new = _named(replace(release, sequence=max((each.sequence for each in public), default=0) + 1), public)
         last = _latest([*public, new])
         return asdict(replace(new, latest=last.release_id if last else None))
 
@@ -131,7 +132,7 @@ def go_back(profile: Profile, release_id: str, at: datetime, reason: str | None 
 
 
 def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> Release:
-    """Make public what a blocked run wrote, by default the last one's.
+    """Make public what a blocked run wrote, by default the last one's; once, also if it was interrupted before.
 
     Raises:
         NotFound: no such run was blocked.
@@ -145,11 +146,14 @@ def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> R
     _refuse_retired(profile, run["run_id"], releases(profile))
     if not run.get("tables"):
         raise NotFound(f"run {run['run_id']} left no tables; run {run['run_date']} again")
-    began = {row["run_id"]: row["started_at"] for row in runs(profile)}
     public = releases(profile)
     new = replace(_of_run(run, "accepted", at), release_id=f"r-{run['run_id']}", reason=reason)
-    _refuse_rival(new, (each for each in public if began.get(each.run_id, at) > run["started_at"]))
-    new = publish(profile, new, known=max((each.sequence for each in public), default=0))
+    mine = [each for each in public if (each.status, each.run_id, each.tables) == ("accepted", new.run_id, new.tables)]
+    if mine:
+        new = mine[0]
+    else:
+        _refuse_rival(new, (each for each in public if each.status != "rollback" and each.published_at > run["started_at"]))
+        new = publish(profile, new, known=max((each.sequence for each in public), default=0))
     put_rows(profile, "runs", [run | {"status": "published", "release_id": new.release_id}], key="run_id")
     return new
 
@@ -177,6 +181,13 @@ def _refuse_retired(profile: Profile, release_id: str, public: list[Release]) ->
 def _of_run(run: dict[str, Any], status: str, at: datetime) -> Release:
     tables, digests = dict(run["tables"]), dict(run["digests"])
     return Release(run["run_id"], run["run_date"], run["run_id"], status, tables, digests, at)
+
+
+def _named(release: Release, public: Iterable[Release]) -> Release:
+    if release.release_id not in {each.release_id for each in public}:
+        return release
+    mark = "~" if release.status == "rollback" else "-"
+    return replace(release, release_id=f"{release.root}{mark}{release.sequence}")
 
 
 def _latest(public: Iterable[Release]) -> Release | None:

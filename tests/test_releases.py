@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import releases as module
 from jobs.errors import InputError, NotFound
 from jobs.lake import connect, session, views
 from jobs.profile import Profile, load_profile
@@ -155,3 +156,44 @@ def test_a_blocked_run_is_let_pass_with_a_reason(profile) -> None:
     with pytest.raises(InputError, match=r"run run-2 has released 2024-05-01 meanwhile \(r-run-2\)"):
         accept(profile, "run-1", LATER, "late")
     assert latest(profile) == new
+
+
+def test_who_began_before_a_blocked_run_and_released_after_it_is_a_rival_too(profile, public) -> None:
+    put_run(profile, "run of slow", NIGHT, STARTED - timedelta(hours=2), "running")
+    block(profile, "run-1", -1)
+    public(NIGHT, "slow")
+    with pytest.raises(InputError, match=r"run run of slow has released 2024-05-01 meanwhile \(slow\)"):
+        accept(profile, "run-1", LATER, "late")
+
+
+def test_letting_a_run_pass_goes_on_where_it_was_interrupted(profile, monkeypatch) -> None:
+    block(profile, "run-1", 0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "put_rows", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        accept(profile, None, LATER, "because")
+    first = latest(profile)
+    assert accept(profile, None, LATER, "because") == first
+    row = find_run(profile, "run-1")
+    assert row and (row["status"], row["release_id"]) == ("published", "r-run-1")
+    assert releases(profile) == [first]
+
+
+def test_no_two_rows_share_an_id(profile, public, monkeypatch) -> None:
+    """Two go back at once; a run that was released is cleared, blocked and let pass."""
+    public(NIGHT, "r-run-1")
+    public(NEXT, "next")
+    real, other = module.publish, []
+
+    def late(*given, **more):
+        if not other:
+            other.append(True)
+            go_back(profile, "r-run-1", LATER)
+        return real(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "publish", late)
+        go_back(profile, "r-run-1", LATER)
+    block(profile, "run-1", 1)
+    accept(profile, "run-1", LATER, "because")
+    assert [each.release_id for each in releases(profile)] == ["next", "r-run-1-5", "r-run-1~4", "r-run-1~3", "r-run-1"]
+    assert last_row(profile) == "r-run-1-5"

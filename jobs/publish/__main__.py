@@ -32,7 +32,7 @@ from jobs.publish.gates import Verdict, judge_across, judge_figures, read_proof,
 from jobs.publish.layout import WRITER, laid_out, row_groups
 from jobs.publish.quality import figures, judge_words, sample
 from jobs.publish.tables import assemble, digest, tonights_results
-from jobs.releases import Release, latest, publish, releases
+from jobs.releases import Release, latest, publish
 from jobs.report.page import night_page, place
 from jobs.runs import find_run, put_run
 from jobs.spark import spark_session
@@ -182,7 +182,7 @@ class Night:
     def release(self) -> Release:
         """Make public what was written."""
         release = Release(
-            release_id=self.release_id(),
+            release_id=f"r-{self.manifest.run_id}",
             run_date=self.manifest.run_date,
             run_id=self.manifest.run_id,
             status="released",
@@ -192,11 +192,6 @@ class Night:
         )
         self.progress(f"releasing {release.release_id}")
         return publish(self.profile, release, self.manifest.releases_known)
-
-    def release_id(self) -> str:
-        """After the run; a run that Airflow was told to repeat may release once more."""
-        mine = [each for each in releases(self.profile) if each.run_id == self.manifest.run_id]
-        return f"r-{self.manifest.run_id}" + (f"-{len(mine) + 1}" if mine else "")
 
     def write(self, name: str, rows: DataFrame) -> int:
         """Replace the night's rows of one table; returns the Delta version that holds them, whoever else writes."""
