@@ -93,12 +93,15 @@ def consistent(tables: dict[str, DataFrame]) -> list[Absent]:
     lists = rankings.select("user_id").distinct()
     parts = rankings.select("user_id", F.explode("contributions.event_id").alias("event_id")).where("event_id is not null")
     added = F.aggregate("contributions", F.lit(0.0), lambda total, each: total + each["amount"])
+    apart = F.coalesce(F.abs(added - F.col("retrieval_score")) > SAME, F.lit(True))  # null: an amount is missing
+    endless = [F.abs(name) >= float("inf") for name in ("score", "llm_score")]  # NaN is more than infinity
     firsts = rankings.groupBy("user_id").agg(F.max("rank").alias("last"), F.count("*").alias("n"))
     place, cause = ["user_id", "item_id"], ["user_id", "event_id"]
     return [
         Absent("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), user),
         Absent("rankings", "ranks_without_gap", firsts.where("last != n"), user),
-        Absent("rankings", "contributions_add_up", rankings.where(F.abs(added - F.col("retrieval_score")) > SAME), item),
+        Absent("rankings", "contributions_add_up", rankings.where(apart), item),
+        Absent("rankings", "scores_are_numbers", rankings.where(endless[0] | endless[1]), item),
         Absent("explanations", "every_ranked_item", rankings.join(explanations, place, "left_anti"), item),
         Absent("explanations", "only_ranked_items", explanations.join(rankings, place, "left_anti"), item),
         Absent("evidence", "every_contribution", parts.distinct().join(evidence, cause, "left_anti"), event),
@@ -182,7 +185,10 @@ def judge_figures(run: dict[str, Any], limits: Gates) -> list[Verdict]:
 def _cited(summaries: DataFrame, explanations: DataFrame) -> DataFrame:
     labels = summaries.select("user_id", F.explode(F.concat("interests", "dislikes")).alias("label"))
     told = labels.select("user_id", F.explode("label.evidence").alias("event_id"))
-    return told.unionByName(explanations.select("user_id", F.explode("evidence").alias("event_id"))).distinct()
+    told = told.unionByName(explanations.select("user_id", F.explode("evidence").alias("event_id")))
+    for texts in (summaries, explanations):
+        told = told.unionByName(texts.select("user_id", F.explode(F.flatten("claims.evidence")).alias("event_id")))
+    return told.distinct()
 
 
 def _key(*names: str) -> Column:

@@ -173,15 +173,15 @@ def distinctness(segment: str, one: Text, other: Text) -> Iterator[Entry]:
             yield from _by(segment, metric, source, 1 - len(mine & theirs) / len(mine | theirs))
 
 
-def of_score(text: Text, n_events: int) -> Iterator[Entry]:
+def of_score(text: Text, n_events: int | None) -> Iterator[Entry]:
     """How much of an item's score the cited events are: `coverage` and `faithfulness`."""
     parts = [part for part in (text.item or {}).get("contributions") or [] if part["event_id"]]
-    brought, score = sum(part["amount"] for part in parts), text.item["retrieval_score"] if text.item else 0
+    brought, score = sum(part["amount"] or 0 for part in parts), text.item["retrieval_score"] if text.item else 0
     if not brought or not score:
         return
     cited = {name for claim in text.claims if claim["kind"] == "event" for name in claim["evidence"]}
-    lost = sum(part["amount"] for part in parts if part["event_id"] in cited)
-    expected = brought * min(1, len(cited) / n_events)
+    lost = sum(part["amount"] or 0 for part in parts if part["event_id"] in cited)
+    expected = brought * min(1, len(cited) / (n_events or 1))  # without any the contract blocks, and says so
     yield from _by(EXPLANATIONS, "coverage", text.source, lost / brought)
     yield Key(EXPLANATIONS, "faithfulness", "cited"), lost / score, 1
     yield Key(EXPLANATIONS, "faithfulness", "random"), expected / score, 1

@@ -20,6 +20,7 @@ RULES: dict[str, Severity] = {
     "rankings.list_for_every_user": "block",
     "rankings.ranks_without_gap": "block",
     "rankings.contributions_add_up": "block",
+    "rankings.scores_are_numbers": "block",
     "rankings.items_exist": "block",
     "rankings.items_withdrawn": "warn",  # of lists carried over: they wait for their user's next event
     "rankings.nothing_consumed": "block",

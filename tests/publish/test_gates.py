@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -19,7 +20,7 @@ from jobs.profile import Gates, Night, Profile
 from jobs.progress import Progress
 from jobs.publish import __main__ as job
 from jobs.publish.expectations import judge
-from jobs.publish.gates import Proof, Verdict, accounted, proven, template_share
+from jobs.publish.gates import Proof, Verdict, accounted, consistent, proven, template_share
 from jobs.publish.rules import RULES as ALL
 from jobs.releases import Release, releases
 from jobs.report.page import write_report
@@ -46,6 +47,8 @@ def broken() -> list[dict[str, Any]]:
     rows["null"]["rankings"][0]["title"] = None
     rows["enum"]["summary"]["source"] = "oracle"
     rows["range"]["rankings"][1]["retrieval_rank"] = 0
+    rows["range"]["summary"]["n_events"] = 0
+    rows["range"]["rankings"][0]["contributions"] = [{"source": "cooccurrence", "event_id": "range-e1", "amount": 1.0}]
     for k in range(4):
         rows[f"short{k}"]["summary"] |= {"summary": "Hm.", "claims": []}
     rows["pattern"]["context_hash"] = "not a hash"
@@ -57,6 +60,7 @@ def broken() -> list[dict[str, Any]]:
     rows["extra"]["rankings"].pop()
     rows["uncited"]["evidence"] = []
     rows["gap"]["rankings"][1]["rank"] = 3
+    rows["gap"]["rankings"][0]["score"] = math.nan
     rows["sum"]["rankings"][1]["contributions"][0]["amount"] = 0.4
     rows["unproved"]["rankings"][0]["contributions"] = [{"source": "cooccurrence", "event_id": "unproved-e7", "amount": 1.0}]
     rows["had"] = made("had", items=("i9", "i1"))
@@ -99,6 +103,7 @@ RULES = {
     "rankings.title_present": ("1 of 43 rows", {"user_id=null, rank=1"}),
     "user_summaries.source_allowed": ("1 of 23 rows", {"user_id=enum"}),
     "rankings.retrieval_rank_range": ("1 of 43 rows", {"user_id=range, rank=2"}),
+    "user_summaries.n_events_range": ("1 of 23 rows", {"user_id=range"}),
     "user_summaries.summary_length": ("4 of 23 rows", {f"user_id=short{k}" for k in range(4)}),
     "user_summaries.context_hash_pattern": ("1 of 23 rows", {"user_id=pattern"}),
     "rankings.key": ("2 of 43 rows", {"user_id=twice, rank=1"}),
@@ -107,6 +112,7 @@ RULES = {
     "rankings.list_for_every_user": ("1 rows", {"user_id=listless"}),
     "rankings.ranks_without_gap": ("2 rows", {"user_id=gap", "user_id=twice"}),
     "rankings.contributions_add_up": ("1 rows", {"user_id=sum, item_id=i2"}),
+    "rankings.scores_are_numbers": ("1 rows", {"user_id=gap, item_id=i1"}),
     "evidence.every_contribution": ("1 rows", {"user_id=unproved, event_id=unproved-e7"}),
     "explanations.every_ranked_item": ("1 rows", {"user_id=mute, item_id=i2"}),
     "explanations.only_ranked_items": ("1 rows", {"user_id=extra, item_id=i2"}),
@@ -221,6 +227,35 @@ def test_what_is_filled_in_is_no_template(spark) -> None:
     rows = [("phrasebook", []), ("llm", []), ("template", ["words: x"]), ("template", [])]
     summaries = spark.createDataFrame(rows, "source string, checks array<string>")
     assert template_share(summaries, summaries) == pytest.approx(1 / 3)
+
+
+AMISS = {
+    # what is changed in a user's rows: the rule that sees it
+    "a score that is no number": (lambda row: row["rankings"][1].update(score=math.nan), "rankings.scores_are_numbers"),
+    "a score without end": (lambda row: row["rankings"][1].update(score=math.inf), "rankings.scores_are_numbers"),
+    "a model's that is none": (lambda row: row["rankings"][0].update(llm_score=-math.inf), "rankings.scores_are_numbers"),
+    "no amount": (
+        lambda row: row["rankings"][0]["contributions"][0].update(amount=None), "rankings.contributions_add_up",
+    ),
+    "another's event in a summary's claim": (
+        lambda row: row["summary"]["claims"][0].update(evidence=["b-e1"]), "evidence.every_cited_event",
+    ),
+    "another's event in an explanation's claim": (
+        lambda row: row["explanations"][1]["claims"][0].update(evidence=["b-e1"]), "evidence.every_cited_event",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AMISS)
+def test_tables_that_contradict_each_other(spark, case: str) -> None:
+    change, rule = AMISS[case]
+    row = made("a")
+    change(row)
+    frames = {
+        name: spark.createDataFrame(each, contract(name).spark().toNullable(), verifySchema=False)
+        for name, each in tables([row, made("b")], NIGHT).items()
+    }
+    assert [f"{each.table}.{each.rule}" for each in consistent(frames) if each.offenders.count()] == [rule]
 
 
 MADE = "user_id string, settled boolean, fallbacks array<string>"
