@@ -13,7 +13,7 @@ from jobs.contracts import PUBLISHED, contract
 from jobs.errors import NotFound
 from jobs.lake import session, views
 from jobs.profile import Profile
-from jobs.releases import Release, find, releases
+from jobs.releases import Release, find, releases, retired
 
 Row = dict[str, Any]
 TOP = 10  # of a list
@@ -82,12 +82,13 @@ def diff(profile: Profile, a: str, b: str, table: str | None = None, user: str |
     both = "a_user_summaries a join b_user_summaries b using (user_id)"
     (same_words,) = _one(db, f"select avg((a.summary = b.summary)::int) from {both}")
     shown = [table] if table in BY_USER else list(TOLD)
-    users = [_user(db, each, shown) for each in _examples(db, examples)] if table != "rejected" else []
+    other = [each.table for each in tables if each.table in shown and (each.added or each.removed or each.changed)]
+    users = [_user(db, each, shown) for each in _examples(db, other, examples)] if other and examples else []
     return Change(old, new, tables, overlap, same_lists, same_words, users)
 
 
 def choose(profile: Profile, name: str) -> Release:
-    """A release by its id, the newest of a date, or `latest`.
+    """A release by its id, the newest of a date whose rows are kept, or `latest`.
 
     Raises:
         NotFound: there is none; tells what there is.
@@ -98,9 +99,10 @@ def choose(profile: Profile, name: str) -> Release:
         night = date.fromisoformat(name)
     except ValueError:
         return find(profile, name)
-    public = releases(profile)
-    if found := next((each for each in public if each.run_date == night), None):
-        return found
+    public, gone = releases(profile), retired(profile)
+    of_night = [each for each in public if each.run_date == night]
+    if of_night:
+        return find(profile, next((each for each in of_night if each.release_id not in gone), of_night[0]).release_id)
     known = ", ".join(str(each) for each in dict.fromkeys(each.run_date for each in public)) or "none yet"
     raise NotFound(f"no release of the night of {name} in {profile.warehouse}; nights with one: {known}")
 
@@ -117,25 +119,33 @@ LISTS = f"""
 def _table(db: Any, name: str) -> TableChange:
     columns = [each for each in contract(name).names if each != "run_date"]
     of = ["user_id"] if name in BY_USER else columns
-    content = f"count(*) as n, sum(hash({', '.join(columns)})::hugeint) as content"
-    sides = " full join ".join(
-        f"(select {', '.join(of)}, {content} from {side}_{name} group by all) {side}" for side in ("a", "b")
-    )
     same_key = " and ".join(f"a.{each} is not distinct from b.{each}" for each in of)
     counts = _one(
         db,
         "select coalesce(sum(a.n), 0), coalesce(sum(b.n), 0), count(*) filter (a.n is null), count(*) filter (b.n is null), "
         "count(*) filter (a.content != b.content), count(*) filter (a.content = b.content) "
-        f"from {sides} on {same_key}",
+        f"from {_sides(name, of)} on {same_key}",
     )
     return TableChange(name, "users" if name in BY_USER else "records", *map(int, counts))
 
 
-def _examples(db: Any, n: int) -> list[str]:
-    """Users for whom something changed, those whose lists changed most first."""
+def _sides(name: str, of: list[str]) -> str:
+    """Both sides of a table, a row for each `of`: how many rows it has (`n`), and a hash of them but for the night."""
+    columns = [each for each in contract(name).names if each != "run_date"]
+    content = f"count(*) as n, sum(hash({', '.join(columns)})::hugeint) as content"
+    return " full join ".join(
+        f"(select {', '.join(of)}, {content} from {side}_{name} group by all) {side}" for side in ("a", "b")
+    )
+
+
+def _examples(db: Any, tables: list[str], n: int) -> list[str]:
+    """Users for whom something in these tables changed, those whose lists changed most first."""
+    changed = " union ".join(
+        f"select user_id from {_sides(name, ['user_id'])} using (user_id) where a.content is distinct from b.content"
+        for name in tables
+    )
     sql = f"""
-        select user_id from a_user_summaries a full join b_user_summaries b using (user_id) left join ({LISTS}) using (user_id)
-        where a.summary is distinct from b.summary or overlap is null or not same
+        select user_id from ({changed}) left join ({LISTS}) using (user_id)
         order by overlap nulls last, user_id limit {int(n)}"""
     return [user for (user,) in db.sql(sql).fetchall()]
 

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.diff import diff
 from jobs.errors import NotFound
-from jobs.releases import go_back
+from jobs.releases import go_back, retire
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, release
 
 HOSTILE = "\x1b[31m[red]Ünsafe[/red]\u202e\x9b2J"
@@ -102,6 +102,25 @@ def test_a_value_that_comes_or_goes_is_a_change(profile) -> None:
         row["rankings"][0]["llm_score"] = rank
         release(profile, [row], NIGHT, run)
     assert figures(diff(profile, "r-run-1", "r-run-2"))["rankings"] == (2, 2, 0, 0, 1, 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"table": "explanations"}])
+def test_users_are_shown_of_whom_one_explanation_alone_changed(profile, options) -> None:
+    row = made("a")
+    row["explanations"][1]["explanation"] = "It is quiet as well."
+    release(profile, [made("a"), made("b")], NIGHT, "run-1")
+    release(profile, [row, made("b")], NEXT, "run-2")
+    assert [user.user_id for user in diff(profile, "r-run-1", "r-run-2", **options).users] == ["a"]
+
+
+def test_a_date_is_its_newest_release_that_is_kept(profile) -> None:
+    first, again = (release(profile, [made("a")], NIGHT, name) for name in ("run-1", "run-2"))
+    release(profile, [made("b")], NEXT, "run-3")
+    retire(profile, [again], STARTED)
+    assert diff(profile, "2024-05-01", "latest").a == first
+    retire(profile, [first], STARTED)
+    with pytest.raises(NotFound, match=r"release 'r-run-2' in .* is retired since 2024-05-02"):
+        diff(profile, "2024-05-01", "latest")
 
 
 UNKNOWN = {
