@@ -104,6 +104,12 @@ def release_faults(profile: Profile, release: Release) -> list[Fault]:
     return [fault for name, table in tables.items() for fault in files_faults(profile, name, table, release)]
 
 
+def refuse_lost(profile: Profile, release: Release) -> None:
+    """Raise `Damaged` where readers would be shown what cannot be read whole."""
+    if found := release_faults(profile, release):
+        raise Damaged(f"{_message(found)}\n  readers see what they saw")
+
+
 def table_faults(profile: Profile, name: str, files: bool) -> list[Fault]:
     """What is wrong with a table as it stands."""
     return _table_faults(profile, name, read_log(profile, name), files)

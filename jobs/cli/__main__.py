@@ -243,9 +243,11 @@ def rollback(
     reason: Annotated[str | None, typer.Option(help="Kept in the table releases.")] = None,
 ) -> None:
     """Have readers see an earlier release, until a newer night is released; to undo it, roll back to the later one."""
+    from jobs.faults import refuse_lost
     from jobs.releases import find, go_back
 
     was = find(profile(), None)
+    refuse_lost(profile(), find(profile(), release))
     now, new = go_back(profile(), release, datetime.now(UTC), reason)
     if not new:
         out.line(f"readers see {now.root} already")
@@ -260,10 +262,13 @@ def release(
 ) -> None:
     """Make public what a blocked night wrote, though rules failed."""
     from jobs.releases import accept as accept_run
+    from jobs.releases import find
     from jobs.report.page import write_report
 
     now = accept_run(profile(), run, datetime.now(UTC), accept)
     out.line(f"released {now.release_id}, the night of {now.run_date}: {accept}")
+    if (seen := find(profile(), None)).release_id != now.release_id:
+        out.line(f"readers see {seen.root} still, the night of {seen.run_date}")
     out.line(f"page of the night: {write_report(profile(), now.run_id)}")
 
 
