@@ -107,8 +107,8 @@ class Night:
         if failed:
             self.refuse(failed)
         release, status = (now, "unchanged") if now and same else (self.release(), "published")
-        self.record(status, release_id=release.release_id)
         self.record_phrasings()
+        self.record(status, release_id=release.release_id)  # a run that has this row is not published again
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")
         return release, status
 

@@ -18,7 +18,7 @@ from jobs.publish.tables import digest
 from jobs.releases import accept, latest, releases
 from jobs.report.page import place
 from jobs.runs import find_run
-from jobs.storage import folders, read_rows
+from jobs.storage import folders, read_rows, write_json
 from tests.publish.nights import NEXT, NIGHT, STARTED, made, prepared, tables
 
 WORDS = "Likes loud films, which is new."
@@ -140,6 +140,17 @@ def test_an_interrupted_publish_shows_nothing_and_can_be_repeated(profile, run, 
     second, status = run(prepared(profile, NIGHT, [made("a", WORDS)], run_id="run-2"))
     assert (status, releases(profile)) == ("published", [second, first])
     assert summaries(profile) == {"a": WORDS}
+
+
+def test_phrasings_are_recorded_before_the_run_is_done(profile, run, monkeypatch) -> None:
+    """A run whose row says so is not published again: what is missing then stays so."""
+    manifest = prepared(profile, NIGHT, [made("a")])
+    row = {"pattern": "p", "text": "x", "use": True, "checks": [], "generation_id": None}
+    write_json(f"{profile.work(str(NIGHT))}/generate/0.phrasings.json", [row])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(job, "put_run", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        run(manifest)
+    assert [each["text"] for each in read_rows(profile, "phrasings")] == ["x"]
 
 
 def test_users_that_generate_did_not_finish_stop_the_night(profile, run) -> None:
