@@ -99,6 +99,9 @@ class Night:
             same = now is not None and (now.run_date, now.digests) == (self.manifest.run_date, digests)
             if now and same:
                 same = not release_faults(self.profile, now)
+            mine = now is not None and same and now.run_id == self.manifest.run_id  # killed before its row in runs said so
+            if now and mine:
+                self.columns |= {"tables": now.tables, "digests": now.digests}
             if failed or not same:
                 self.columns |= {"tables": {name: self.write(name, rows) for name, rows in tables.items()}, "digests": digests}
         finally:
@@ -106,7 +109,8 @@ class Night:
                 rows.unpersist()
         if failed:
             self.refuse(failed)
-        release, status = (now, "unchanged") if now and same else (self.release(), "published")
+        release = now if now and same else self.release()
+        status = "unchanged" if same and not mine else "published"
         self.record_phrasings()
         self.record(status, release_id=release.release_id)  # a run that has this row is not published again
         remove(f"{self.profile.work(str(self.manifest.run_date))}/results")

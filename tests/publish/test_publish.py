@@ -142,6 +142,19 @@ def test_an_interrupted_publish_shows_nothing_and_can_be_repeated(profile, run, 
     assert summaries(profile) == {"a": WORDS}
 
 
+def test_a_run_that_was_killed_once_it_was_released_says_so_when_repeated(profile, run, monkeypatch) -> None:
+    """With what it wrote: `mend` tells a lost release again from that."""
+    manifest = prepared(profile, NIGHT, [made("a")])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(job, "put_run", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        run(manifest)
+    release, status = run(manifest)
+    assert (status, releases(profile)) == ("published", [release])
+    row = find_run(profile, "run-1")
+    assert row and (row["status"], row["release_id"]) == ("published", release.release_id)
+    assert (dict(row["tables"]), dict(row["digests"])) == (release.tables, release.digests)
+
+
 def test_phrasings_are_recorded_before_the_run_is_done(profile, run, monkeypatch) -> None:
     """A run whose row says so is not published again: what is missing then stays so."""
     manifest = prepared(profile, NIGHT, [made("a")])
