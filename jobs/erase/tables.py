@@ -95,13 +95,16 @@ def settle(path: str) -> int:
 
 
 def purge(path: str, base: int, kept: set[int]) -> dict[str, int]:
-    """Remove from a table what only versions before `base` need, and data files that no version of `kept` has."""
+    """Remove from a table what only versions before `base` need, and data files that neither a version of `kept` has nor one
+    that others have committed since `base`."""
     from deltalake import DeltaTable
 
-    referenced = {name_of(uri) for version in kept for uri in DeltaTable(delta_uri(path), version=version).file_uris()}
     files, root = filesystem(path)
-    counts = {"versions": 0, "files": 0}
-    for place, _ in files_below(path):
+    counts, there = {"versions": 0, "files": 0}, files_below(path)
+    newest = DeltaTable(delta_uri(path)).version()  # asked after `there`: what is newer is not in it
+    versions = {*kept, *range(base, newest + 1)}
+    referenced = {name_of(uri) for version in versions for uri in DeltaTable(delta_uri(path), version=version).file_uris()}
+    for place, _ in there:
         name, in_log = name_of(place), "/_delta_log/" in place
         number = VERSION.match(name) if in_log else None
         if number and int(number[1]) >= base:
