@@ -113,15 +113,16 @@ class Erasure:
         return self.prove(sorted(hashes.values()))
 
     def clean_files(self, finds: list[Find]) -> None:
-        """Every file that is not a table's; pages and logs are looked at once more for the words of the users' rows."""
-        nights = set()
+        """Every file that is not a table's; pages and logs are looked at once more for the words of the users' rows.
+
+        First the nights to prepare again: once their files name nobody, nothing tells which they are.
+        """
+        nights = {self.within(find).split("/")[1] for find in finds if find.table == "_work"}
+        for night in on_disk.undo_unpublished(self.profile, nights):
+            self.removed[f"_work/{night}", "unpublished nights to prepare again"] += 1
         for find in finds:
             if find.table is None or find.table.startswith("_"):
                 self.clean_file(find)
-            if find.table == "_work":
-                nights.add(self.within(find).split("/")[1])
-        for night in on_disk.undo_unpublished(self.profile, nights):
-            self.removed[f"_work/{night}", "unpublished nights to prepare again"] += 1
         for folder in ("docs", "logs"):
             for path in sorted(each for each in (home() / folder).rglob("*") if each.is_file()):
                 if self.people.redacted(content := path.read_bytes()) != content:

@@ -18,13 +18,15 @@ import pytest
 from pyarrow import fs
 
 from jobs.erase import files
+from jobs.erase.__main__ import Erasure
 from jobs.erase.inputs import Log
 from jobs.erase.people import People
 from jobs.erase.scan import database_rows, survey
 from jobs.profile import Profile
+from jobs.progress import Progress
 from jobs.storage import write_json
 from tests.data.inputs import profile as write
-from tests.publish.nights import NIGHT, made, prepared
+from tests.publish.nights import NIGHT, STARTED, made, prepared
 
 GONE = "erase-me-7f3a"
 HOSTILE = """=cmd|'/c calc'!A1 "ü\\-7"""
@@ -187,3 +189,13 @@ def test_nights_that_were_not_published_are_prepared_again(profile) -> None:
     prepared(profile, NIGHT, [made("a")])
     assert files.undo_unpublished(profile, {str(NIGHT)}) == [str(NIGHT)]
     assert files.undo_unpublished(profile, {str(NIGHT)}) == []
+
+
+def test_a_night_is_prepared_again_though_the_first_try_was_killed(profile, monkeypatch) -> None:
+    prepared(profile, NIGHT, [made("a"), made(GONE)])
+    erasure = Erasure(profile, PEOPLE, STARTED, lambda: None, Progress("erase"))
+    finds = survey(profile, PEOPLE).here
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(files, "rewrite_parquet", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        erasure.clean_files(finds)
+    assert not Path(profile.work(str(NIGHT)), "manifest.json").exists()
