@@ -144,6 +144,9 @@ class Erasure:
             case "journal":
                 on_disk.rewrite_journal(find.path, self.people)
                 self.removed[place, "files rewritten"] += 1
+            case "page":
+                on_disk.cut_page(find.path, self.people)
+                self.removed[place, "files rewritten"] += 1
             case "gzip":
                 on_disk.redact_gzip(find.path, self.people)
                 self.removed[place, "files rewritten"] += 1

@@ -20,6 +20,7 @@ from jobs.erase.scan import columns, names_value
 from jobs.home import home
 from jobs.manifest import FILE
 from jobs.profile import Profile
+from jobs.report import page
 from jobs.storage import delete, exists, filesystem, folders, read_json, read_rows, remove, write_json
 
 NAMED_BY_CONTENT = re.compile(r"(.*-)[0-9a-f]{64}(\.parquet)")
@@ -73,6 +74,13 @@ def rewrite_journal(path: str, people: People) -> None:
     flying = [user for user in told["flying"] if user not in people.ids]
     deaths = {user: n for user, n in told["deaths"].items() if user not in people.ids}
     write_json(path, told | {"flying": flying, "deaths": deaths})
+
+
+def cut_page(path: str, people: People) -> None:
+    """The page of a night without its parts about them, and without their names in the rest."""
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    Path(f"{path}.part").write_bytes(people.redacted(page.without(text, people.ids).encode()))
+    os.replace(f"{path}.part", path)
 
 
 def redact_gzip(path: str, people: People) -> None:

@@ -17,6 +17,7 @@ from functools import cached_property
 from urllib.parse import quote
 
 from jobs.errors import InputError
+from jobs.report.page import spelled_here
 
 ENOUGH_BITS = 40  # in an id, so that a terabyte of other text does not hold it by chance
 STATISTIC = 32  # characters of a text that Delta's statistics keep
@@ -144,14 +145,14 @@ def is_rare(user: str) -> bool:
 
 
 def spellings(text: str) -> set[str]:
-    """A text as files have it: as it is, in JSON (twice too), HTML, CSV, a shell's command, an address, as `repr` and where
-    control characters were taken out; and what Delta's statistics keep of it."""
+    """A text as files have it: as it is, in JSON (twice too), HTML, the page of a night, CSV, a shell's command, an address, as
+    `repr` and where control characters were taken out; and what Delta's statistics keep of it."""
     jsons = {json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
     again = {json.dumps(each, ensure_ascii=ascii)[1:-1] for each in jsons for ascii in (True, False)}
     inert = "".join(each if each.isprintable() else "\ufffd" for each in text)
     short = {text[:STATISTIC], json.dumps(text[:STATISTIC])[1:-1], json.dumps(json.dumps(text[:STATISTIC])[1:-1])[1:-1]}
     more = {html.escape(text), html.escape(text, quote=False), text.replace('"', '""'), repr(text)[1:-1], inert}
-    return {text, *jsons, *again, *more, *short, shlex.quote(text).strip("'"), quote(text, safe="")}
+    return {text, *jsons, *again, *more, *short, *spelled_here(text), shlex.quote(text).strip("'"), quote(text, safe="")}
 
 
 def fields(line: str) -> list[str]:

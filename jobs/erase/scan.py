@@ -25,12 +25,13 @@ from jobs.erase.inputs import Log
 from jobs.erase.people import People
 from jobs.home import home
 from jobs.profile import Profile
+from jobs.report import page
 from jobs.storage import filesystem
 
 INSTALLED = ("envs", "jars", "models")
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite appends to the name of a database for its own files
 BATCH = 10_000  # rows
-Kind = Literal["parquet", "sqlite", "gzip", "bytes", "log", "journal"]
+Kind = Literal["parquet", "sqlite", "gzip", "bytes", "log", "journal", "page"]
 MAGIC: dict[bytes, Kind] = {b"PAR1": "parquet", b"SQLite format 3\x00": "sqlite", b"\x1f\x8b": "gzip"}
 
 
@@ -123,6 +124,8 @@ def kind_of(content: pa.NativeFile, path: str, log: Log) -> Kind:
         return "log"
     if path.endswith(".journal.json"):
         return "journal"
+    if path.endswith(f"/{page.NAME}"):
+        return "page"
     start = content.read(16)
     content.seek(0)
     return next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), "bytes")
@@ -138,6 +141,9 @@ def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, texts:
             return int(people.names(gzip.decompress(content.read())))
         case "log":
             return sum(theirs or people.rare_in(line) for line, theirs in log.records(path, people))
+        case "page":
+            text = content.read().decode(errors="replace")
+            return int(people.names_text(text) or page.without(text, people.ids) != text)
         case "journal":
             text = content.read()
             return int(people.names(text) or any(f'"{_spelled(each)}"'.encode() in text for each in people.ids))

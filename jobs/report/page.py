@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cache
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from jobs.errors import StorageError
 from jobs.home import home
@@ -33,6 +35,7 @@ from jobs.report.people import Person
 HERE = Path(__file__).parent
 NAME = "night.html"
 USERS = 30
+ID_SHOWN = 80  # characters of an id
 MOST_BYTES = 2_000_000  # of a page: users are left out of the sample until it fits
 MOST_CHARACTERS = 1_000  # of any text in it
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
@@ -121,6 +124,19 @@ def inert(value: Any) -> Any:
     text = str(value)
     text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
     return "".join("\ufffd" if unicodedata.category(c) in STEERING and c not in JOINERS else c for c in text)
+
+
+def spelled_here(text: str) -> set[str]:
+    """How the page spells a text of the data: whole, and an id cut."""
+    return {str(escape(inert(each))) for each in (text, short(text, ID_SHOWN))}
+
+
+def without(page: str, users: Iterable[str]) -> str:
+    """A page without what it tells of some users: who is in the sample, and among the dearest."""
+    names = "|".join(re.escape(each) for user in users for each in spelled_here(user))
+    person = rf'<details id="u\d+"[^>]*>\s*<summary><bdi>(?:{names})</bdi>.*?</details>\s*'
+    row = rf'<tr><th scope="row"><bdi>(?:{names})</bdi></th>.*?</tr>\s*'
+    return re.sub(f"{person}|{row}", "", page, flags=re.DOTALL)
 
 
 # --- what is said of the figures ----------
@@ -227,7 +243,7 @@ def _template() -> Any:
     jinja.trim_blocks = jinja.lstrip_blocks = True
     shown = (number, percent, figure, seconds, day, moment, spelled, significant, short)
     jinja.filters |= {each.__name__: each for each in shown}
-    jinja.globals |= {"pictures": pictures, "anchors": anchors, "scale": scale, "METRICS": METRICS}
+    jinja.globals |= {"pictures": pictures, "anchors": anchors, "scale": scale, "METRICS": METRICS, "ID_SHOWN": ID_SHOWN}
     return jinja.get_template("page.html")
 
 

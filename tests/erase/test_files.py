@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 from pyarrow import fs
 
 from jobs.erase import files
@@ -24,9 +25,11 @@ from jobs.erase.people import People
 from jobs.erase.scan import database_rows, survey
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.storage import write_json
+from jobs.report.page import inert, short, write_report
+from jobs.storage import put_rows, write_json
 from tests.data.inputs import profile as write
-from tests.publish.nights import NIGHT, STARTED, made, prepared
+from tests.publish.nights import NEXT, NIGHT, STARTED, call, made, prepared
+from tests.report.nights import nights
 
 GONE = "erase-me-7f3a"
 HOSTILE = """=cmd|'/c calc'!A1 "ü\\-7"""
@@ -199,3 +202,22 @@ def test_a_night_is_prepared_again_though_the_first_try_was_killed(profile, monk
         patch.setattr(files, "rewrite_parquet", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         erasure.clean_files(finds)
     assert not Path(profile.work(str(NIGHT)), "manifest.json").exists()
+
+
+@pytest.mark.parametrize("user", ["15", GONE, 'o\'brien "7" <i>', "a\u200d\u202e&7", "many a long name's " * 9])
+def test_the_page_of_a_night_tells_nothing_of_them(profile, user) -> None:
+    rows = [made("ann"), made(user, "Likes Schindler's list and all that is quiet.")]
+    rows[1]["rankings"][0]["title"] = "Theirs alone"
+    nights(profile, rows)
+    put_rows(profile, "generations", [call("theirs", user, prompt_tokens=9999) | {"run_id": "run-2", "run_date": NEXT}])
+    page = write_report(profile)
+    assert page.read_text().count(spelled := f"<bdi>{escape(inert(short(user, 80)))}</bdi>") == 2
+    erasure = Erasure(profile, People.of([user], "user"), STARTED, lambda: None, Progress("erase"))
+    found = survey(profile, erasure.people)
+    erasure.clean_files(found.here)
+    text = page.read_text()
+    assert not [each for each in (spelled, "Schindler", "Theirs alone", "9,999") if each in text]
+    assert "<bdi>ann</bdi>" in text
+    assert text.count("<details id=") == 1
+    assert text.count("<details") == text.count("</details>")
+    assert str(page) not in [each.path for each in survey(profile, erasure.people).here]
