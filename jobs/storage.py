@@ -133,6 +133,12 @@ def read_json(path: str) -> Any:
         return json.loads(content)
 
 
+def hidden(path: str) -> str:
+    """Where a file is written before it takes the place of `path`: no reader of the folder sees it there."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.part"
+
+
 def exists(path: str) -> bool:
     """Whether there is such a file or folder."""
     files, place = filesystem(path)

@@ -16,6 +16,7 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress as suppressed
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,7 +123,8 @@ class Erasure:
             self.removed[f"_work/{night}", "unpublished nights to prepare again"] += 1
         for find in finds:
             if find.table is None or find.table.startswith("_"):
-                self.clean_file(find)
+                with suppressed(FileNotFoundError):  # whose it was has removed it since
+                    self.clean_file(find)
         for folder in ("docs", "logs"):
             for path in sorted(each for each in (home() / folder).rglob("*") if each.is_file()):
                 if self.people.redacted(content := path.read_bytes()) != content:
@@ -207,7 +209,7 @@ class Erasure:
         found: set[str] = set()
         for find in finds:
             if find.kind == "parquet" and "/_delta_log/" not in find.path:
-                with files.open_input_file(find.path) as stream:
+                with suppressed(pa.ArrowInvalid), files.open_input_file(find.path) as stream:  # a torn one is in no version
                     for batch in pq.ParquetFile(stream).iter_batches(batch_size=BATCH, columns=["source", "record"]):
                         found |= set(batch.filter(rows.theirs(batch, self.people))["record"].to_pylist())
         return found
@@ -239,9 +241,13 @@ class Erasure:
         def less(value: Any) -> Any:
             match value:
                 case str():
-                    return self.people.redacted(value.encode()).decode()
+                    return self.unnamed(value)
                 case list():
                     return [less(each) for each in value]
+                case tuple():
+                    return tuple(map(less, value))
+                case dict():
+                    return {name: less(each) for name, each in value.items()}
                 case _:
                     return value
 
@@ -250,14 +256,14 @@ class Erasure:
     def prove(self, hashes: list[str]) -> Row:
         """Read everything again; write the receipt."""
         found = survey(self.profile, self.people)
-        left = [f"{each.path}: {each.n} {each.kind}" for each in found.here]
+        left = [f"{self.unnamed(each.path)}: {each.n} {each.kind}" for each in found.here]
         self.progress(f"{found.files} files read again, {found.bytes} bytes: {len(left) or 'none'} of them name the users")
         receipt = {
             "receipt_id": self.receipt_id,
             "erased_at": self.at,
             "user_hashes": hashes,
             "removed": [{"place": place, "what": what, "n": n} for (place, what), n in sorted(self.removed.items()) if n],
-            "not_ours": self.not_ours + not_ours(self.profile, found),
+            "not_ours": [self.unnamed(each) for each in self.not_ours + not_ours(self.profile, found)],
             "files_scanned": found.files,
             "bytes_scanned": found.bytes,
             "left": left,
@@ -268,7 +274,11 @@ class Erasure:
 
     def place(self, find: Find) -> str:
         """Where a file is, for the receipt: a folder and its folder."""
-        return "/".join(self.within(find).split("/")[:-1][:2]) or "NOCTURNE_HOME"
+        return self.unnamed("/".join(self.within(find).split("/")[:-1][:2])) or "NOCTURNE_HOME"
+
+    def unnamed(self, text: str) -> str:
+        """A path or a cell without their names."""
+        return self.people.redacted(text.encode()).decode()
 
     def within(self, find: Find) -> str:
         """A file's path below the warehouse or NOCTURNE_HOME."""

@@ -16,12 +16,12 @@ from pyarrow import fs
 
 from jobs.erase import rows
 from jobs.erase.people import People
-from jobs.erase.scan import columns, names_value
+from jobs.erase.scan import columns, is_torn, names_value, unpacked
 from jobs.home import home
 from jobs.manifest import FILE
 from jobs.profile import Profile
 from jobs.report import page
-from jobs.storage import delete, exists, filesystem, folders, read_json, read_rows, remove, write_json
+from jobs.storage import delete, exists, filesystem, folders, hidden, read_json, read_rows, remove, write_json
 
 NAMED_BY_CONTENT = re.compile(r"(.*-)[0-9a-f]{64}(\.parquet)")
 LEFT_BY_FAILURES = (".torn", ".part")  # files that no reader takes
@@ -29,7 +29,7 @@ LEFT_BY_FAILURES = (".torn", ".part")  # files that no reader takes
 
 def rewrite_parquet(files: fs.FileSystem, path: str, people: People, column: str = "user_id") -> int:
     """The file without their rows, under a name of its new content where names tell that; returns how many rows they were."""
-    n, sink = 0, f"{path}.part"
+    n, sink = 0, hidden(path)
     with files.open_input_file(path) as stream:
         source = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
         int96 = "INT96" in {source.schema.column(place).physical_type for place in range(len(source.schema))}  # Spark's times
@@ -84,7 +84,7 @@ def cut_page(path: str, people: People) -> None:
 
 
 def redact_gzip(path: str, people: People) -> None:
-    Path(f"{path}.part").write_bytes(gzip.compress(people.redacted(gzip.decompress(Path(path).read_bytes()))))
+    Path(f"{path}.part").write_bytes(gzip.compress(people.redacted(unpacked(Path(path).read_bytes()))))
     os.replace(f"{path}.part", path)
 
 
@@ -92,6 +92,7 @@ def redact_database(path: str, people: People) -> int:
     """Overwrite their names in an SQLite file and give its free pages back; returns how many cells named them.
 
     Through SQLite alone, for others may use it. Pages on their way into the file go once their readers are done.
+    One that is torn stays as it is.
     """
 
     def redacted(value: str | bytes) -> str | bytes:
@@ -101,6 +102,8 @@ def redact_database(path: str, people: People) -> int:
         database.create_function("names", 1, lambda value: names_value(value, people))
         database.create_function("redacted", 1, redacted)
         n = 0
+        if is_torn(database):
+            return n
         for table, column in columns(database):
             changed = database.execute(f'update "{table}" set "{column}" = redacted("{column}") where names("{column}")')
             n += changed.rowcount

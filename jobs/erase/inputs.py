@@ -13,6 +13,9 @@ from typing import IO, cast
 from jobs.erase.people import People, fields
 from jobs.home import home
 from jobs.profile import Profile, resolve
+from jobs.storage import hidden
+
+csv.field_size_limit(1 << 30)  # a field may be as long as it likes, as in Spark
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,25 @@ class Log:
         A line that cannot be read is theirs if one of its fields is their id.
         """
         with _open(path, "rb") as file:
-            header = next(csv.reader([_text(next(file, b""))]), [])
-            file.seek(0)
-            for number, line in enumerate(file):
+            header: list[str] = []
+            for number, line in enumerate(_lines(file)):
                 if self.format == "json":
                     yield line, people.is_theirs(_text(line))
+                elif number == 0:
+                    header = _fields(_text(line))
+                    yield line, False
                 else:
-                    yield line, number > 0 and self._theirs(_text(line), header, people)
+                    yield line, self._theirs(_text(line), header, people)
 
     def _theirs(self, text: str, header: list[str], people: People) -> bool:
-        row = next(csv.reader([text]), [])
+        row = _fields(text)
         if len(row) == len(header):
             return dict(zip(header, row, strict=True)).get(self.column) in people.ids
         return bool(people.ids & {*row, *fields(text)}) or people.rare_in(text.encode())
 
     def rewrite(self, path: str, people: People) -> int:
         """Take their records out of a file of text; returns how many they were."""
-        part, n = f"{path}.part", 0
+        part, n = hidden(path), 0
         with _open(part, "wb", like=path) as file:
             for line, is_theirs in self.records(path, people):
                 n += is_theirs
@@ -73,6 +78,16 @@ class Log:
 def _open(path: str, mode: str, like: str | None = None) -> IO[bytes]:
     name = like or path
     return cast(IO[bytes], gzip.open(path, mode) if name.endswith(".gz") else open(path, mode))
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """As Spark parts them: a line may end with a carriage return alone."""
+    for line in file:
+        yield from line.splitlines(keepends=True)
+
+
+def _fields(line: str) -> list[str]:
+    return next(csv.reader([line]), [])
 
 
 def _text(line: bytes) -> str:

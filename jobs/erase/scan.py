@@ -7,9 +7,9 @@ Installed software (`INSTALLED`) is not read, nor what is not ours: other profil
 
 from __future__ import annotations
 
-import gzip
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from jobs.storage import filesystem
 INSTALLED = ("envs", "jars", "models")
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite appends to the name of a database for its own files
 BATCH = 10_000  # rows
+PIECE = 1 << 16  # bytes that are unpacked at once
 Kind = Literal["parquet", "sqlite", "gzip", "bytes", "log", "journal", "page"]
 MAGIC: dict[bytes, Kind] = {b"PAR1": "parquet", b"SQLite format 3\x00": "sqlite", b"\x1f\x8b": "gzip"}
 
@@ -138,7 +139,7 @@ def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, texts:
         case "sqlite":
             return database_rows(path, people) + int(people.names(content.read()) if people.rare else 0)
         case "gzip":
-            return int(people.names(gzip.decompress(content.read())))
+            return int(people.names(unpacked(content.read())))
         case "log":
             return sum(theirs or people.rare_in(line) for line, theirs in log.records(path, people))
         case "page":
@@ -149,6 +150,20 @@ def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, texts:
             return int(people.names(text) or any(f'"{_spelled(each)}"'.encode() in text for each in people.ids))
         case _:
             return int(people.names(content.read()))
+
+
+def unpacked(content: bytes) -> bytes:
+    """What is packed by gzip, as far as it can be read: it may be torn."""
+    found = []
+    while content:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            for at in range(0, len(content), PIECE):
+                found.append(member.decompress(content[at : at + PIECE]))
+        except zlib.error:
+            break
+        content = member.unused_data
+    return b"".join(found)
 
 
 def _spelled(user: str) -> str:
@@ -171,13 +186,25 @@ def _parquet(content: pa.NativeFile, people: People, texts: set[str], column: st
 
 
 def database_rows(path: str, people: People) -> int:
-    """Rows of an SQLite file that name one of them."""
+    """Rows of an SQLite file that name one of them; none of a torn one."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
+        if is_torn(database):
+            return 0
         database.create_function("names", 1, lambda value: names_value(value, people))
         return sum(
             database.execute(f'select count(*) from "{table}" where names("{column}")').fetchone()[0]
             for table, column in columns(database)
         )
+
+
+def is_torn(database: sqlite3.Connection) -> bool:
+    """Whether a file is no whole database; one that is locked is an error."""
+    try:
+        return database.execute("pragma quick_check(1)").fetchone() != ("ok",)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        return True
 
 
 def columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
