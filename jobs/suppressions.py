@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from jobs.erase.fields import SEPARATORS
 from jobs.profile import Profile
 from jobs.storage import delta_uri, put_rows, read_rows, table_exists
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 TABLE = "suppressions"
-FIELDS = r"""[,;|\t\s"'{}\[\]:]+"""  # between the fields of a record that cannot be read
 
 
 def suppress(profile: Profile, users: frozenset[str], at: datetime, receipt_id: str) -> dict[str, str]:
@@ -66,7 +66,8 @@ def suppressed(profile: Profile, rows: DataFrame, user: str = "user_id", unread:
     marked = keyed.join(F.broadcast(hashes), "user_hash", how="left").drop("user_hash")
     listed = F.coalesce("listed", F.lit(False))
     if unread:
-        any_field = F.arrays_overlap(F.transform(F.split(unread, FIELDS), lambda each: hash_of(each, salt)), _all(found))
+        fields = F.flatten(F.array(*[F.split(unread, each) for each in SEPARATORS]))
+        any_field = F.arrays_overlap(F.transform(fields, lambda each: hash_of(each, salt)), _all(found))
         listed = listed | F.coalesce(any_field, F.lit(False))
     return marked.withColumn("suppressed", listed).drop("listed")
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from jobs.erase.people import People, fields
+from jobs.erase.fields import fields
+from jobs.erase.people import People
 from jobs.home import home
 from jobs.profile import Profile, resolve
 from jobs.storage import hidden

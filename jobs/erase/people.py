@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
+from jobs.erase.fields import fields
 from jobs.errors import InputError
 from jobs.report.page import spelled_here
 
@@ -153,11 +154,6 @@ def spellings(text: str) -> set[str]:
     short = {text[:STATISTIC], json.dumps(text[:STATISTIC])[1:-1], json.dumps(json.dumps(text[:STATISTIC])[1:-1])[1:-1]}
     more = {html.escape(text), html.escape(text, quote=False), text.replace('"', '""'), repr(text)[1:-1], inert}
     return {text, *jsons, *again, *more, *short, *spelled_here(text), shlex.quote(text).strip("'"), quote(text, safe="")}
-
-
-def fields(line: str) -> list[str]:
-    """The fields that a broken record may have had, whatever its format was."""
-    return re.split(r"""[,;|\t\s"'{}\[\]:]+""", line)
 
 
 def _token(spelling: str) -> bytes:

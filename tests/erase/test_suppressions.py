@@ -10,6 +10,7 @@ import pytest
 
 from jobs import generations
 from jobs.contracts import contract
+from jobs.erase.people import People
 from jobs.errors import InputError
 from jobs.prepare.__main__ import prepare
 from jobs.profile import load_profile
@@ -95,3 +96,21 @@ def test_a_night_under_way_cannot_bring_them_back(spark, profile, rows, carried)
     suppress(profile, frozenset({"gone"}), STARTED, "one")
     with pytest.raises(InputError, match="users of 2024-05-01 were erased since prepare; start the night again"):
         tonights_results(spark, profile, manifest)
+
+
+def test_ids_that_hold_separators_are_found_in_lines_that_cannot_be_read(spark, profile) -> None:
+    users = {"auth0|5f7c", "urn:user:5", "Anna Ek", "a,b"}
+    suppress(profile, frozenset(users), STARTED, "one")
+    lines = [
+        "auth0|5f7c,1,,,,",
+        '{"user": "urn:user:5", "item": ',
+        "Anna Ek;3;;",
+        '"a,b",3,,,,',
+        "auth0|5f7d,1,,,",
+        "Anna,Ek,b,,,",
+    ]
+    frame = spark.createDataFrame([(None, line) for line in lines], "user_id string, line string")
+    found = {row["line"]: row["suppressed"] for row in suppressed(profile, frame, unread="line").collect()}
+    assert [found[line] for line in lines] == [True] * 4 + [False] * 2
+    people = People.of(list(users), "user")
+    assert [people.is_theirs(line) for line in lines] == [True] * 4 + [False] * 2
