@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -38,6 +40,29 @@ def refuse_during(profile: Profile, what: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Busy(f"an {what} is at work in {profile.warehouse}; wait for it, then start this again") from error
+
+
+@contextmanager
+def working(profile: Profile) -> Iterator[None]:
+    """Work that others may do beside it, but nobody beside an erasure: that one waits for its end (`refuse_beside_work`).
+
+    Raises:
+        Busy: users are being erased.
+    """
+    with _place(profile, "work").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        refuse_during(profile, "erasure")
+        yield
+
+
+def refuse_beside_work(profile: Profile) -> None:
+    """Raise `Busy` while anybody is `working`."""
+    with _place(profile, "work").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            work = "an evaluation, a plan, upkeep or a mend"
+            raise Busy(f"{work} is at work in {profile.warehouse}; wait for its end, then start this again") from error
 
 
 def _place(profile: Profile, what: str) -> Path:

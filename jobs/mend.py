@@ -8,6 +8,7 @@ read whole are withdrawn, and readers go to the newest that can; where none is l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.errors import Damaged
 from jobs.faults import Fault, columns_fault, files_faults, read_log, release_faults, table_faults, unknown
+from jobs.locks import working
 from jobs.profile import Profile
 from jobs.releases import Release, latest, publish, releases, retired
 from jobs.runs import runs
@@ -31,9 +33,11 @@ def mend(profile: Profile, at: datetime, really: bool) -> list[str]:
 
     Raises:
         Damaged: no version of a table keeps to its contract.
+        Busy: users are being erased.
     """
-    told = [line for name in (*PUBLISHED, *LEDGERS) for line in _table(profile, name, really)]
-    return [*told, *_releases(profile, at, really)]
+    with working(profile) if really else nullcontext():
+        told = [line for name in (*PUBLISHED, *LEDGERS) for line in _table(profile, name, really)]
+        return [*told, *_releases(profile, at, really)]
 
 
 def _table(profile: Profile, name: str, really: bool) -> Iterator[str]:

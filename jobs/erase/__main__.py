@@ -36,7 +36,7 @@ from jobs.erase.people import People
 from jobs.erase.scan import BATCH, INSTALLED, Find, Survey, survey
 from jobs.errors import Busy, NocturneError, run_main
 from jobs.home import home
-from jobs.locks import alone
+from jobs.locks import alone, refuse_beside_work
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.publish.tables import digest
@@ -70,11 +70,12 @@ def erase(profile: Profile, people: People, at: datetime, session: Callable[[], 
     """Erase users; returns the receipt. `session` gives a Spark session, which is asked for only where rows are to go.
 
     Raises:
-        Busy: a night is at work.
+        Busy: a night is at work, or what else reads and writes rows of users.
         InputError: another erasure is.
     """
     with alone(profile, "erasure"):
         refuse_at_work(profile)
+        refuse_beside_work(profile)
         return Erasure(profile, people, at, session, progress).run()
 
 

@@ -29,6 +29,7 @@ from jobs.evaluate.metrics import by_user, compared, of_lists, places
 from jobs.evaluate.splits import Fold, core, leave_one_out, temporal
 from jobs.evaluate.trials import PARTS, write_summarized, write_trials
 from jobs.faults import named, refuse
+from jobs.locks import working
 from jobs.prepare.content import NEW
 from jobs.prepare.histories import describe, select_users
 from jobs.prepare.sources import read_sources, readable
@@ -50,13 +51,14 @@ def main() -> None:
     work = profile.evaluation_work(str(arguments.run_date))
     remove(work)
     refuse(profile, arguments.run_date)
-    with named(profile), spark_session(profile, "evaluate", scratch=f"{work}/scratch") as spark:
-        progress("Spark is up")
-        evaluation = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress)
-        found, trials = evaluation.run(), evaluation.trials()
     about = {"run_id": arguments.run_id, "run_date": arguments.run_date}
     nothing = dict.fromkeys(("against", "low", "high", "settings"))
-    put_rows(profile, "evaluations", [nothing | about | row for row in found], key="run_id")
+    with working(profile):
+        with named(profile), spark_session(profile, "evaluate", scratch=f"{work}/scratch") as spark:
+            progress("Spark is up")
+            evaluation = Evaluation(spark, profile, str(arguments.run_date), arguments.started_at, progress)
+            found, trials = evaluation.run(), evaluation.trials()
+        put_rows(profile, "evaluations", [nothing | about | row for row in found], key="run_id")
     progress(f"{len(found)} figures")
     print(json.dumps({"run_id": arguments.run_id, "figures": len(found), "trials": trials}))
 

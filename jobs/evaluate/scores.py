@@ -25,6 +25,7 @@ from jobs.generate.scoring import label_runs, likelihood
 from jobs.generate.session import USABLE, Session
 from jobs.generate.words import summarize
 from jobs.generate.worker import Program, Worker
+from jobs.locks import working
 from jobs.manifest import Manifest
 from jobs.profile import Night, Profile, Words, load_profile
 from jobs.progress import Progress
@@ -39,7 +40,8 @@ def main() -> None:
     profile = load_profile(arguments.profile)
     progress = Progress("evaluate")
     engine = make_engine(profile.model, model_digest(profile.model), progress)
-    print(json.dumps(score(profile, arguments.run_date, arguments.run_id, engine, progress)))
+    with working(profile):
+        print(json.dumps(score(profile, arguments.run_date, arguments.run_id, engine, progress)))
 
 
 def score(profile: Profile, run_date: date, run_id: str, engine: Engine, progress: Progress) -> dict[str, int]:

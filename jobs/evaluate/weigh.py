@@ -12,6 +12,7 @@ JSON: the figures and the weights.
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean
@@ -35,6 +36,7 @@ from jobs.generate.context import Context
 from jobs.generate.ranking import ordered
 from jobs.home import home
 from jobs.intervals import intervals
+from jobs.locks import working
 from jobs.profile import Night, Profile, load_profile
 from jobs.progress import Progress
 from jobs.prompts import prompt_digest
@@ -101,7 +103,13 @@ class Fitted:
 
 def main() -> None:
     arguments = run_parser("evaluate.weigh", __doc__, started_at=False).parse_args()
-    profile, run_id, progress = load_profile(arguments.profile), arguments.run_id, Progress("evaluate")
+    profile = load_profile(arguments.profile)
+    with working(profile):
+        weigh(profile, arguments, Progress("evaluate"))
+
+
+def weigh(profile: Profile, arguments: Namespace, progress: Progress) -> None:
+    run_id = arguments.run_id
     work = profile.evaluation_work(str(arguments.run_date))
     validation, test = (read_part(work, shard, profile.night) for shard in range(len(PARTS)))
     model = local_digest(profile.model)

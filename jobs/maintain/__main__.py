@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.errors import run_main
+from jobs.locks import working
 from jobs.maintain import files, tables
 from jobs.maintain.kept import Kept, at_work, kept
 from jobs.maintain.tables import Size
@@ -68,7 +69,13 @@ def maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress)
 
     Raises:
         InputError: a version that must stay cannot be read; nothing was removed.
+        Busy: users are being erased.
     """
+    with nullcontext() if dry_run else working(profile):
+        return _maintain(profile, now, dry_run, progress)
+
+
+def _maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress) -> Report:
     keep = decide(profile, now)
     report = Report(
         dry_run,

@@ -22,6 +22,7 @@ from jobs.errors import InputError, run_main
 from jobs.faults import named, refuse
 from jobs.fusion import decide
 from jobs.generate.review import verdicts
+from jobs.locks import working
 from jobs.manifest import Manifest, made_with
 from jobs.prepare.candidates import candidates
 from jobs.prepare.contexts import assemble, split_changed, told
@@ -58,7 +59,7 @@ def main() -> None:
     progress = Progress("prepare")
     about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
     work = arguments.into or profile.work(str(arguments.run_date))
-    with named(profile) if arguments.into else recorded(*about):
+    with planned(profile) if arguments.into else recorded(*about):
         refuse(profile, arguments.run_date)
         with spark_session(profile, "prepare", scratch=f"{work}/scratch") as spark:
             progress("Spark is up")
@@ -66,6 +67,13 @@ def main() -> None:
     manifest.seconds["prepare"] = progress.seconds
     manifest.write(work)
     print(json.dumps({"shards": manifest.shards, "users": manifest.users, "users_changed": manifest.users_changed}))
+
+
+@contextmanager
+def planned(profile: Profile) -> Iterator[None]:
+    """Of a plan nothing is recorded."""
+    with working(profile), named(profile):
+        yield
 
 
 def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace, progress: Progress) -> Manifest:

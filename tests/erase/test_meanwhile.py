@@ -13,6 +13,9 @@ from jobs.erase import __main__ as job
 from jobs.erase import tables
 from jobs.erase.people import People
 from jobs.errors import Busy
+from jobs.locks import alone, working
+from jobs.maintain.__main__ import maintain
+from jobs.mend import mend
 from jobs.profile import Profile
 from jobs.progress import Progress
 from jobs.runs import put_run, recorded
@@ -55,3 +58,17 @@ def test_what_a_night_writes_meanwhile_stays(profile, erase, monkeypatch) -> Non
     monkeypatch.setattr(tables, "settle", then_a_night)
     assert erase()["left"] == []
     assert {row["run_id"]: row["status"] for row in read_rows(profile, "runs")} == {"run-1": "failed", "run-2": "failed"}
+
+
+def test_what_else_has_rows_of_users_is_not_beside_an_erasure(profile, erase) -> None:
+    """Evaluations, plans, upkeep and mends, several at once; a night says itself that it is at work."""
+    busy = pytest.raises(Busy, match=r"an evaluation, a plan, upkeep or a mend is at work in .*; wait for its end")
+    with working(profile), working(profile), busy:
+        erase()
+    assert erase()["left"] == []
+    with alone(profile, "erasure"):
+        for work in (lambda: maintain(profile, LATER, False, Progress("maintain")), lambda: mend(profile, LATER, really=True)):
+            with pytest.raises(Busy, match="an erasure is at work"):
+                work()
+        assert mend(profile, LATER, really=False) == []
+        assert maintain(profile, LATER, True, Progress("maintain")).dry_run
