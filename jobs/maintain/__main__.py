@@ -13,7 +13,7 @@ import argparse
 import json
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.errors import run_main
@@ -32,13 +32,15 @@ from jobs.storage import delete, exists, filesystem, folders, read_json, remove,
 @dataclass
 class Report:
     """What went, or would go: releases, nights whose rows were deleted, by table files of ledgers that became fewer and files
-    that were removed, and paths beside the tables. `work` is why ledgers wait; `sizes` are of the tables at the end."""
+    that were removed, and paths beside the tables. What was touched after `since` stays, `work` is why ledgers wait, and
+    `sizes` are of the tables at the end."""
 
     dry_run: bool
     kept: list[str]
     retired: list[str]
     work: list[str]
     before_bytes: int
+    since: datetime
     nights: list[str] = field(default_factory=list)
     compacted: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
@@ -61,7 +63,7 @@ def main() -> None:
 
     report = maintain(load_profile(given.profile), given.started_at, given.dry_run, Progress("maintain"))
     out.maintenance(report)
-    print(json.dumps(asdict(report)))
+    print(json.dumps(asdict(report), default=str))
 
 
 def maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress) -> Report:
@@ -83,6 +85,7 @@ def _maintain(profile: Profile, now: datetime, dry_run: bool, progress: Progress
         retired=[each.release_id for each in keep.retired],
         work=at_work(runs(profile), now, profile.retention.orphan_hours),
         before_bytes=sum(measured(profile, keep).values(), Size()).bytes,
+        since=now - timedelta(hours=profile.retention.orphan_hours),
     )
     if keep.retired and not dry_run:
         retire(profile, keep.retired, now)
@@ -104,7 +107,7 @@ def tend_published(profile: Profile, keep: Kept, report: Report) -> None:
         if not report.dry_run and not report.work:
             tables.keep_log(path)
         gone |= {*(tables.gone_nights(path, keep.nights) if report.dry_run else tables.drop_nights(path, keep.nights))}
-        sweep(profile, name, keep.versions.get(name, []), report)
+        sweep(profile, name, sorted({*keep.versions.get(name, []), *read_still(profile, name, report.since)}), report)
     report.nights = sorted(gone)
 
 
@@ -137,6 +140,13 @@ def measured(profile: Profile, keep: Kept) -> dict[str, Size]:
     """By table."""
     names = there(profile, (*PUBLISHED, *LEDGERS))
     return {name: tables.measure(profile.table(name), keep.versions.get(name, [])) for name in names}
+
+
+def read_still(profile: Profile, name: str, since: datetime) -> set[int]:
+    """Versions of releases that were retired after `since`: who reads one may have begun before, however old its files are."""
+    lately = {release_id for release_id, at in retired(profile).items() if at > since}
+    gone = [each for each in (*releases(profile), *blocked(profile)) if each.release_id in lately and name in each.tables]
+    return {version for each in gone if tables.is_readable(profile.table(name), version := each.tables[name])}
 
 
 def decide(profile: Profile, now: datetime) -> Kept:

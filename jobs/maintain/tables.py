@@ -60,6 +60,14 @@ def opened(path: str, version: int | None = None) -> DeltaTable:
         raise InputError(f"{path}: {what} cannot be read: {error}; nothing is removed") from error
 
 
+def is_readable(path: str, version: int) -> bool:
+    try:
+        opened(path, version)
+    except InputError:  # an erasure took it: no release named it that is kept
+        return False
+    return True
+
+
 def files_of(table: DeltaTable) -> set[str]:
     """Paths, within the table, of a version's files."""
     return {str(path) for path in table.get_add_actions()["path"].to_pylist()}

@@ -325,9 +325,9 @@ def age(profile: Profile) -> None:
 
 
 def upkeep(file: str, barrier, times: int) -> None:
-    for _ in range(times):
+    for turn in range(times):
         barrier.wait(60)
-        job.maintain(load_profile(file), NOW, False, Progress("maintain"))
+        job.maintain(load_profile(file), NOW + timedelta(days=3 * turn), False, Progress("maintain"))
 
 
 def test_twice_at_once_beside_readers_and_a_night(tmp_path, monkeypatch) -> None:
@@ -381,3 +381,20 @@ def test_the_job_ends_with_its_report_as_json(profile, monkeypatch, capsys) -> N
         file.stat().st_size for file in Path(profile.table("rankings")).rglob("*") if file.is_file()
     )
     assert "retire: r-run-2, r-run-1, r-run-0" in shown
+
+
+def test_who_reads_a_release_that_is_retired_reads_on(tmp_path, monkeypatch) -> None:
+    """It was superseded long ago: its files are old, and no kept version names them."""
+    monkeypatch.setenv("NOCTURNE_HOME", str(tmp_path / "home"))
+    profile = write(tmp_path, retention={"nights": 2, "orphan_hours": 48})
+    nights(profile)
+    for k in (5, 6):
+        night(profile, k)
+    age(profile)
+    reader, now = connect(profile, "r-run-3"), datetime.now(UTC)
+    assert "r-run-3" in job.maintain(profile, now, False, Progress("maintain")).retired
+    assert reader.sql("select count(*) from rankings").fetchone() == (4,)
+    assert (
+        job.maintain(profile, now + timedelta(hours=47), False, Progress("maintain")).removed.keys() & set(PUBLISHED) == set()
+    )
+    assert job.maintain(profile, now + timedelta(hours=49), False, Progress("maintain")).removed.keys() >= set(PUBLISHED)
