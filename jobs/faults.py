@@ -100,8 +100,12 @@ def release_faults(profile: Profile, release: Release) -> list[Fault]:
     logs = {name: read_log(profile, name) for name in release.tables}
     if found := [log for log in logs.values() if isinstance(log, Fault)] or _versions_lost(logs, [release]):
         return found
-    tables = {name: open_table(profile, name, version) for name, version in release.tables.items()}
-    return [fault for name, table in tables.items() for fault in files_faults(profile, name, table, release)]
+    for name, version in release.tables.items():
+        try:
+            found += files_faults(profile, name, open_table(profile, name, version), release)
+        except Damaged as error:  # its entries are gone, those of newer versions are not
+            found.append(Fault("log", f"table {name}", str(error).splitlines()[0], GIVE_UP))
+    return found
 
 
 def refuse_lost(profile: Profile, release: Release) -> None:

@@ -298,3 +298,12 @@ def test_commands_tell_readers_one_message(profile: Profile, nocturne, case: str
     assert error.startswith("nocturne: table r")
     assert "Traceback" not in error
     assert re.search(message, error)
+
+
+def test_a_release_whose_version_has_no_log_any_more_is_withdrawn(profile: Profile) -> None:
+    """As after Delta dropped old entries; it is older than what refuse looks at."""
+    DeltaTable(profile.table("rankings")).create_checkpoint()
+    gone(entry(profile, "rankings", 0))
+    assert "release r-run-1 is withdrawn" in " ".join(mend(profile, LATER, really=False))
+    mend(profile, LATER, really=True)
+    assert {each.root for each in releases(profile)} == {"r-run-2"}
