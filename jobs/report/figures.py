@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from jobs.errors import NotFound
-from jobs.lake import connect
+from jobs.lake import connect, session, views
 from jobs.profile import Profile
 from jobs.releases import Release, find, latest
 from jobs.report.flow import Stage, flow
@@ -117,7 +117,7 @@ def gather(profile: Profile, run_id: str | None, n_users: int) -> Figures:
     all_runs = runs(profile)
     run = _run(profile, all_runs, run_id)
     shown, before = _shown(profile, run), latest(profile, run["run_date"], run["started_at"])
-    db = connect(profile, shown.release_id if shown else None)
+    db = connect(profile, shown.release_id) if shown else _calls_alone(profile)
     verdicts = [each for each in read_rows(profile, "validations") if each["run_id"] == run["run_id"]]
     evaluations = read_rows(profile, "evaluations")
     written = sources(db) if shown else []
@@ -156,6 +156,13 @@ def _shown(profile: Profile, run: Row) -> Release | None:
         return find(profile, run["release_id"] or run["run_id"])
     except NotFound:
         return None
+
+
+def _calls_alone(profile: Profile) -> duckdb.DuckDBPyConnection:
+    """What there is of a run without tables; those of others may be the damaged ones that it ended by."""
+    db = session()
+    views(db, profile, None, only=["generations"])
+    return db
 
 
 def _newest(evaluations: list[Row], run: Row) -> list[Row]:
