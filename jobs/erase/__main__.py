@@ -31,7 +31,7 @@ from pyspark.sql import functions as F
 from jobs.contracts import LEDGERS, PUBLISHED
 from jobs.erase import files as on_disk
 from jobs.erase import rows, tables
-from jobs.erase.inputs import Log
+from jobs.erase.inputs import OPAQUE, Log
 from jobs.erase.people import People
 from jobs.erase.scan import BATCH, INSTALLED, Find, Survey, survey
 from jobs.errors import Busy, NocturneError, run_main
@@ -137,7 +137,7 @@ class Erasure:
         files = filesystem(self.profile.warehouse if find.table else find.path)[0]
         log, place = Log.of(self.profile), self.place(find)
         match find.kind:
-            case "log":
+            case "log" if not find.path.endswith(OPAQUE):
                 self.removed["the log", "records removed"] += log.rewrite(find.path, self.people)
             case "parquet" if log.holds(find.path) and log.format == "parquet":
                 n = on_disk.rewrite_parquet(files, find.path, self.people, log.column)

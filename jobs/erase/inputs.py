@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from jobs.erase.fields import fields
 from jobs.erase.people import People
 from jobs.home import home
 from jobs.profile import Profile, resolve
 from jobs.storage import hidden
+
+PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
+OPAQUE = (".deflate", ".lz4", ".snappy", ".zst")  # Spark reads these too
 
 csv.field_size_limit(1 << 30)  # a field may be as long as it likes, as in Spark
 
@@ -77,8 +81,7 @@ class Log:
 
 
 def _open(path: str, mode: str, like: str | None = None) -> IO[bytes]:
-    name = like or path
-    return cast(IO[bytes], gzip.open(path, mode) if name.endswith(".gz") else open(path, mode))
+    return cast(IO[bytes], PACKED.get(Path(like or path).suffix, open)(path, mode))
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 from pathlib import Path
@@ -147,3 +148,15 @@ def test_a_log_that_is_a_folder_has_no_half_file_of_a_killed_erasure(profile, tm
     with pytest.raises(KeyboardInterrupt):
         log.rewrite(str(folder / "part-0.csv"), PEOPLE)
     assert [file.name for file in folder.iterdir() if not file.name.startswith(".")] == ["part-0.csv"]
+
+
+def test_a_log_that_is_packed(profile, tmp_path) -> None:
+    """By what Spark reads; what is packed otherwise than here can be read is told."""
+    before, log = f"user,item,time\na,1,t\n{GONE},1,t\n".encode(), home() / "data" / "events.csv.bz2"
+    log.write_bytes(bz2.compress(before))
+    assert erase(write(tmp_path, {"path": str(log)}))["left"] == []
+    assert bz2.decompress(log.read_bytes()) == b"user,item,time\na,1,t\n"
+    opaque = home() / "data" / "events.csv.zst"
+    opaque.write_bytes(b"who knows")
+    assert erase(write(tmp_path, {"path": str(opaque)}))["left"] == [f"{opaque}: 1 log"]
+    assert opaque.read_bytes() == b"who knows"
