@@ -18,7 +18,8 @@ from jobs.maintain.__main__ import maintain
 from jobs.mend import mend
 from jobs.profile import Profile
 from jobs.progress import Progress
-from jobs.runs import put_run, recorded
+from jobs.runs import put_run
+from jobs.stage import recorded
 from jobs.storage import read_rows
 from tests.data.inputs import profile as write
 from tests.publish.nights import NEXT, NIGHT, STARTED
