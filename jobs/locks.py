@@ -61,7 +61,7 @@ def refuse_beside_work(profile: Profile) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            work = "an evaluation, a plan, upkeep or a mend"
+            work = "an evaluation, a plan, upkeep, a mend or a rollback"
             raise Busy(f"{work} is at work in {profile.warehouse}; wait for its end, then start this again") from error
 
 

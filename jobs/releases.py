@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError, NotFound
-from jobs.locks import refuse_during
+from jobs.locks import working
 from jobs.profile import Profile
 from jobs.runs import find_run, runs
 from jobs.storage import append_decided, put_rows, read_rows
@@ -119,16 +119,17 @@ def go_back(profile: Profile, release_id: str, at: datetime, reason: str | None 
     Raises:
         NotFound: there is no such release.
         InputError: it was never public.
+        Busy: users are being erased.
     """
-    refuse_during(profile, "erasure")
-    target, now = find(profile, release_id), find(profile, None)
-    if target.status == "blocked":
-        raise InputError(f"{release_id} was never public; to let it pass: infra/nocturne release --accept REASON")
-    if (target.root, target.tables) == (now.root, now.tables):
-        return now, False
-    count = max(each.sequence for each in releases(profile)) + 1
-    row = replace(target, release_id=f"{target.root}~{count}", status="rollback", published_at=at, reason=reason)
-    return publish(profile, row, known=count - 1), True
+    with working(profile):
+        target, now = find(profile, release_id), find(profile, None)
+        if target.status == "blocked":
+            raise InputError(f"{release_id} was never public; to let it pass: infra/nocturne release --accept REASON")
+        if (target.root, target.tables) == (now.root, now.tables):
+            return now, False
+        count = max(each.sequence for each in releases(profile)) + 1
+        row = replace(target, release_id=f"{target.root}~{count}", status="rollback", published_at=at, reason=reason)
+        return publish(profile, row, known=count - 1), True
 
 
 def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> Release:
@@ -137,25 +138,26 @@ def accept(profile: Profile, run_id: str | None, at: datetime, reason: str) -> R
     Raises:
         NotFound: no such run was blocked.
         InputError: another run has released the night since.
+        Busy: users are being erased.
     """
-    refuse_during(profile, "erasure")
-    blocked = [row for row in runs(profile) if row["status"] == "blocked" and run_id in (None, row["run_id"])]
-    if not blocked:
-        raise NotFound(f"no blocked run {run_id or ''} in {profile.warehouse}; infra/nocturne status tells of the last run")
-    run = blocked[-1]
-    _refuse_retired(profile, run["run_id"], releases(profile))
-    if not run.get("tables"):
-        raise NotFound(f"run {run['run_id']} left no tables; run {run['run_date']} again")
-    public = releases(profile)
-    new = replace(_of_run(run, "accepted", at), release_id=f"r-{run['run_id']}", reason=reason)
-    mine = [each for each in public if (each.status, each.run_id, each.tables) == ("accepted", new.run_id, new.tables)]
-    if mine:
-        new = mine[0]
-    else:
-        _refuse_rival(new, (each for each in public if each.status != "rollback" and each.published_at > run["started_at"]))
-        new = publish(profile, new, known=max((each.sequence for each in public), default=0))
-    put_rows(profile, "runs", [run | {"status": "published", "release_id": new.release_id}], key="run_id")
-    return new
+    with working(profile):
+        blocked = [row for row in runs(profile) if row["status"] == "blocked" and run_id in (None, row["run_id"])]
+        if not blocked:
+            raise NotFound(f"no blocked run {run_id or ''} in {profile.warehouse}; infra/nocturne status tells of the last run")
+        run = blocked[-1]
+        _refuse_retired(profile, run["run_id"], releases(profile))
+        if not run.get("tables"):
+            raise NotFound(f"run {run['run_id']} left no tables; run {run['run_date']} again")
+        public = releases(profile)
+        new = replace(_of_run(run, "accepted", at), release_id=f"r-{run['run_id']}", reason=reason)
+        mine = [each for each in public if (each.status, each.run_id, each.tables) == ("accepted", new.run_id, new.tables)]
+        if mine:
+            new = mine[0]
+        else:
+            _refuse_rival(new, (each for each in public if each.status != "rollback" and each.published_at > run["started_at"]))
+            new = publish(profile, new, known=max((each.sequence for each in public), default=0))
+        put_rows(profile, "runs", [run | {"status": "published", "release_id": new.release_id}], key="run_id")
+        return new
 
 
 def released(spark: SparkSession, profile: Profile, release: Release, table: str) -> DataFrame:

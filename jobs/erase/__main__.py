@@ -107,7 +107,7 @@ class Erasure:
         self.removed["_work", "files that died stages left"] += on_disk.clear_failures(self.profile)
         found = survey(self.profile, self.people)
         self.progress(f"{found.files} files read, {len(found.here)} of them name the users")
-        self.people = replace(self.people, texts=frozenset(found.texts))
+        self.people = replace(self.people, texts=frozenset(found.texts), longer=frozenset(found.longer))
         self.clean_files([each for each in found.here if each.kind != "sqlite"])
         self.clean_tables(found)
         for path, find in {each.path: each for each in found.here if each.kind == "sqlite"}.items():

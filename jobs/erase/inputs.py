@@ -45,8 +45,8 @@ class Log:
             self.ours and path.startswith(self.path) and below[:1] in ("", "/") and not Path(path).name.startswith((".", "_"))
         )
 
-    def records(self, path: str, people: People) -> Iterator[tuple[bytes, bool]]:
-        """The lines of a file as they are, and whether each is a record of one of them.
+    def records(self, path: str, people: People) -> Iterator[tuple[bytes, str | None, bool]]:
+        """The lines of a file as they are, whose each is if it can be read, and whether it is a record of one of them.
 
         A line that cannot be read is theirs if one of its fields is their id.
         """
@@ -54,24 +54,23 @@ class Log:
             header: list[str] = []
             for number, line in enumerate(_lines(file)):
                 if self.format == "json":
-                    yield line, people.is_theirs(_text(line))
+                    user = people.user_of(text := _text(line))
+                    yield line, user, people.is_theirs(text) if user is None else user in people.ids
                 elif number == 0:
                     header = _fields(_text(line))
-                    yield line, False
+                    yield line, None, False
+                elif len(row := _fields(_text(line))) == len(header):
+                    user = dict(zip(header, row, strict=True)).get(self.column)
+                    yield line, user, user in people.ids
                 else:
-                    yield line, self._theirs(_text(line), header, people)
-
-    def _theirs(self, text: str, header: list[str], people: People) -> bool:
-        row = _fields(text)
-        if len(row) == len(header):
-            return dict(zip(header, row, strict=True)).get(self.column) in people.ids
-        return bool(people.ids & {*row, *fields(text)}) or people.rare_in(text.encode())
+                    text = _text(line)
+                    yield line, None, bool(people.ids & {*row, *fields(text)}) or people.rare_in(text.encode())
 
     def rewrite(self, path: str, people: People) -> int:
         """Take their records out of a file of text; returns how many they were."""
         part, n = hidden(path), 0
         with _open(part, "wb", like=path) as file:
-            for line, is_theirs in self.records(path, people):
+            for line, _, is_theirs in self.records(path, people):
                 n += is_theirs
                 if not is_theirs:
                     file.write(line)

@@ -30,11 +30,12 @@ FILLER = b"x"
 @dataclass(frozen=True)
 class People:
     """Users by id; `column` is what the profile's log calls that. `texts` are what only they are told, to be taken out of
-    pages and logs as well."""
+    pages and logs as well. `longer` are others' ids that hold one of theirs ("j.ann@example.com", for "ann@example.com")."""
 
     ids: frozenset[str]
     column: str
     texts: frozenset[str] = frozenset()
+    longer: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, ids: list[str], column: str) -> People:
@@ -57,7 +58,7 @@ class People:
 
     def names(self, content: bytes) -> bool:
         """Whether bytes name one of them."""
-        return self._holds(content) and any(pattern.search(content) for pattern in self._patterns)
+        return self._holds(content) and any(_finds(pattern, content) for pattern in self._patterns)
 
     def names_text(self, text: str | None) -> bool:
         return bool(text) and self.names(str(text).encode("utf-8", "replace"))
@@ -73,17 +74,26 @@ class People:
 
     def is_theirs(self, record: str) -> bool:
         """Whether a record of the log is one of theirs: its user is, or it cannot be read and has the id as a whole field."""
+        user = self.user_of(record)
+        if user is not None:
+            return user in self.ids
+        return bool(self.ids & set(fields(record))) or self.names_text(record)
+
+    def user_of(self, record: str) -> str | None:
+        """Whose a record is, in JSON ("" nobody's); None where it cannot be read."""
         try:
             row = json.loads(record, parse_int=str, parse_float=str)
         except ValueError:
-            row = None
-        if isinstance(row, dict):
-            return row.get(self.column) in self.ids
-        return bool(self.ids & set(fields(record))) or self.names_text(record)
+            return None
+        return str(row.get(self.column) or "") if isinstance(row, dict) else None
+
+    def is_longer(self, user: str | None) -> bool:
+        """Whether that is another's id which holds one of theirs."""
+        return user is not None and user not in self.ids and any(each in user for each in self.rare)
 
     def rare_in(self, content: bytes) -> bool:
         """Whether bytes hold an id that none hold by chance."""
-        return any(each in content for each in self._rare) and bool(self._patterns[0].search(content))
+        return any(each in content for each in self._rare) and _finds(self._patterns[0], content)
 
     def _holds(self, content: bytes) -> bool:
         """Whether bytes hold what any of the patterns needs; they take a hundred times as long to say no."""
@@ -106,8 +116,10 @@ class People:
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[bytes]]:
-        rare = [_token(spelling) for each in self.rare for spelling in spellings(each)]
-        found = [re.compile(b"|".join(rare))] if rare else []
+        own = {spelling for each in self.rare for spelling in spellings(each)}
+        longer = {spelling for each in self.longer for spelling in spellings(each)} - own
+        others = [re.escape(each).encode() for each in sorted(longer, key=len, reverse=True)]
+        found = [re.compile(b"|".join([*others, b"(?P<id>" + b"|".join(map(_token, sorted(own))) + b")"]))] if own else []
         if self._common:
             listed = rf"""(?i:\busers)[\\"'\s:=]*\[[^\]]*?(?P<id>(?<=["'])(?:{self._common})(?=\\*["']))"""
             found += [re.compile(rf"{self._named}(?![\w-])".encode()), re.compile(listed.encode())]
@@ -167,8 +179,14 @@ def _is_word(letter: str) -> bool:
     return bool(re.match(r"\w", letter, re.ASCII))
 
 
+def _finds(pattern: re.Pattern[bytes], content: bytes) -> bool:
+    return any(match["id"] is not None for match in pattern.finditer(content))
+
+
 def _blotted(match: re.Match[bytes]) -> bytes:
-    """The match, or the part of it that is an id, overwritten."""
+    """The match, or the part of it that is an id, overwritten; another's id stays."""
+    if "id" in match.re.groupindex and match["id"] is None:
+        return match[0]
     start, end = match.span("id") if "id" in match.re.groupindex else match.span()
     whole, offset = match[0], match.start()
     return whole[: start - offset] + FILLER * (end - start) + whole[end - offset :]

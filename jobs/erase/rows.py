@@ -25,6 +25,13 @@ def theirs(batch: pa.RecordBatch, people: People, column: str = "user_id") -> pa
     return pc.fill_null(found, False)
 
 
+def longer(batch: pa.RecordBatch, people: People, column: str = "user_id") -> set[str]:
+    """Other users' ids that hold one of theirs."""
+    there = [batch[name].cast(pa.string()) for name in (column, "subject") if name in batch.schema.names]
+    held = {value for each in there for own in people.rare for value in each.filter(pc.match_substring(each, own)).to_pylist()}
+    return {value for value in held if people.is_longer(value)}
+
+
 def mentions(batch: pa.RecordBatch, people: People) -> int:
     """How many texts name one of them, at any depth of the columns."""
     if not any(people.may_name(content) for array in batch.columns for content in _contents(array)):

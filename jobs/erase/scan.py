@@ -49,10 +49,11 @@ class Find:
 
 @dataclass
 class Survey:
-    """What a scan found; `texts` are the words of rows that are theirs."""
+    """What a scan found; `texts` are the words of rows that are theirs, `longer` others' ids that hold one of theirs."""
 
     finds: list[Find] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
+    longer: set[str] = field(default_factory=set)
     files: int = 0
     bytes: int = 0
 
@@ -77,7 +78,7 @@ def survey(profile: Profile, people: People) -> Survey:
         database = database_of(info.path)
         with content:
             kind = "bytes" if database else kind_of(content, info.path, log)
-            n = _count(content, kind, info.path, people, found.texts, log)
+            n = _count(content, kind, info.path, people, found, log)
         found.files += 1
         found.bytes += info.size or 0
         if n or people.names(info.path.encode()):
@@ -132,10 +133,10 @@ def kind_of(content: pa.NativeFile, path: str, log: Log) -> Kind:
     return next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), "bytes")
 
 
-def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, texts: set[str], log: Log) -> int:
+def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, found: Survey, log: Log) -> int:
     match kind:
         case "parquet":
-            return _parquet(content, people, texts, log.column if log.holds(path) else "user_id")
+            return _parquet(content, people, found, log.column if log.holds(path) else "user_id")
         case "sqlite":
             return database_rows(path, people) + int(people.names(content.read()) if people.rare else 0)
         case "gzip":
@@ -143,7 +144,11 @@ def _count(content: pa.NativeFile, kind: Kind, path: str, people: People, texts:
         case "log" if path.endswith(OPAQUE):  # nobody can say whom it has
             return 1
         case "log":
-            return sum(theirs or people.rare_in(line) for line, theirs in log.records(path, people))
+            n = 0
+            for line, user, theirs in log.records(path, people):
+                n += theirs or people.rare_in(line)
+                found.longer |= {user} if user and people.is_longer(user) else set()
+            return n
         case "page":
             text = content.read().decode(errors="replace")
             return int(people.names_text(text) or page.without(text, people.ids) != text)
@@ -172,15 +177,16 @@ def _spelled(user: str) -> str:
     return json.dumps(user)[1:-1]
 
 
-def _parquet(content: pa.NativeFile, people: People, texts: set[str], column: str) -> int:
+def _parquet(content: pa.NativeFile, people: People, found: Survey, column: str) -> int:
     n = 0
     try:
         file = pq.ParquetFile(content)
         for batch in file.iter_batches(batch_size=BATCH):
-            found = rows.theirs(batch, people, column)
-            if found.true_count:
-                texts |= rows.told(batch.filter(found))
-            n += found.true_count or bool(rows.mentions(batch, people))
+            theirs = rows.theirs(batch, people, column)
+            if theirs.true_count:
+                found.texts |= rows.told(batch.filter(theirs))
+            found.longer |= rows.longer(batch, people, column)
+            n += theirs.true_count or bool(rows.mentions(batch, people))
     except (pa.ArrowInvalid, OSError):  # torn: its bytes are all there is of it
         content.seek(0)
         return int(people.may_name(content.read()))

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -57,6 +58,7 @@ def main() -> None:
     arguments = parse()
     profile = load_profile(arguments.profile)
     progress = Progress("prepare")
+    refuse_future(arguments.run_date, arguments.started_at)
     about = (profile, arguments.run_id, arguments.run_date, arguments.started_at)
     work = arguments.into or profile.work(str(arguments.run_date))
     with planned(profile) if arguments.into else recorded(*about):
@@ -202,6 +204,12 @@ def describe_counts(counts: dict[str, dict[str, int]]) -> str:
         wrong = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()) if reason != "valid")
         parts.append(f"{sum(reasons.values())} {source}" + (f" ({wrong})" if wrong else ""))
     return ", ".join(parts)
+
+
+def refuse_future(run_date: date, started_at: datetime) -> None:
+    """Raise where the night is later than anywhere on earth: readers would see it until that day has come."""
+    if run_date > (last := (started_at + timedelta(days=1)).date()):
+        raise InputError(f"run date {run_date} is in the future; the last possible one is {last}; nothing was published")
 
 
 def refuse_nothing(counts: dict[str, dict[str, int]], profile: Profile, run_date: str) -> None:

@@ -63,7 +63,7 @@ def test_what_a_night_writes_meanwhile_stays(profile, erase, monkeypatch) -> Non
 
 def test_what_else_has_rows_of_users_is_not_beside_an_erasure(profile, erase) -> None:
     """Evaluations, plans, upkeep and mends, several at once; a night says itself that it is at work."""
-    busy = pytest.raises(Busy, match=r"an evaluation, a plan, upkeep or a mend is at work in .*; wait for its end")
+    busy = pytest.raises(Busy, match=r"an evaluation, a plan, upkeep, a mend or a rollback is at work in .*; wait for its end")
     with working(profile), working(profile), busy:
         erase()
     assert erase()["left"] == []

@@ -49,6 +49,23 @@ def test_others_stay_as_they_are(case) -> None:
     assert PEOPLE.redacted(OTHERS[case]) == OTHERS[case]
 
 
+LONGER = {
+    "longer": b"user_id=acct-12345678-b, acct-12345678-bc",
+    "within": b'["j.acct-12345678"]',
+    "in JSON": rb"\"acct-12345678-b\"",
+}
+
+
+@pytest.mark.parametrize("case", LONGER)
+def test_a_longer_id_of_another_stays(case) -> None:
+    others = frozenset({"acct-12345678-b", "acct-12345678-bc", "j.acct-12345678"})
+    people = People(frozenset({"acct-12345678"}), "uid", longer=others)
+    text = LONGER[case]
+    assert (people.names(text), people.redacted(text)) == (False, text)
+    both = text + b" and acct-12345678"
+    assert (people.names(both), people.redacted(both)) == (True, text + b" and " + b"x" * 13)
+
+
 SPELLED = {
     "JSON": json.dumps,
     "JSON of any letters": lambda user: json.dumps(user, ensure_ascii=False),

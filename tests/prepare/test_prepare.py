@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jobs.contracts import contract
 from jobs.errors import InputError
 from jobs.home import REPOSITORY
 from jobs.manifest import read_manifest
-from jobs.prepare.__main__ import prepare
+from jobs.prepare.__main__ import prepare, refuse_future
 from jobs.profile import load_profile
 from jobs.progress import Progress
 from tests.data import shop
@@ -177,3 +178,10 @@ def test_without_tags_values_and_years(spark, tmp_path):
     _, contexts = night(spark, profile(tmp_path), NIGHT)
     assert {fact["kind"] for fact in contexts["u"]["facts"]} == {"recent"}
     assert contexts["u"]["candidates"] == [] and [each["item_id"] for each in contexts["v"]["candidates"]] == ["a"]
+
+
+@pytest.mark.parametrize(("night", "refused"), [("2024-05-01", False), ("2024-05-02", False), ("2042-05-01", True)])
+def test_a_night_that_has_not_come(night, refused):
+    """Readers would see nothing else until then."""
+    with pytest.raises(InputError, match=r"2042-05-01 is in the future.*2024-05-02") if refused else nullcontext():
+        refuse_future(date.fromisoformat(night), datetime(2024, 5, 1, 2, tzinfo=UTC))
