@@ -131,7 +131,7 @@ def run_group(group: Group, arguments: list[str], home: Path) -> tuple[Count, in
     python = home / "envs" / group.runtime / "bin" / "python"
     with timed(f"{group.name} tests"), tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        written = [f"--junitxml={report}", "-o", f"cache_dir={home / 'pytest' / group.name}"]
+        written = [f"--junitxml={report}", "-o", f"cache_dir={home / 'pytest' / group.name}", "--durations=5"]
         code = subprocess.run([python, "-m", "pytest", *group.options, *arguments, *written], cwd=REPOSITORY).returncode
         return counted(report, code), 0 if code == NO_TESTS else code
 

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from jobs.manifest import Manifest
 from jobs.profile import Gates, Night, Profile
+from jobs.publish.values import broken
 
 SAMPLES = 3
 SAME = 1e-6  # apart: what sums of doubles may be
@@ -94,14 +95,14 @@ def consistent(tables: dict[str, DataFrame]) -> list[Absent]:
     parts = rankings.select("user_id", F.explode("contributions.event_id").alias("event_id")).where("event_id is not null")
     added = F.aggregate("contributions", F.lit(0.0), lambda total, each: total + each["amount"])
     apart = F.coalesce(F.abs(added - F.col("retrieval_score")) > SAME, F.lit(True))  # null: an amount is missing
-    endless = [F.abs(name) >= float("inf") for name in ("score", "llm_score")]  # NaN is more than infinity
     firsts = rankings.groupBy("user_id").agg(F.max("rank").alias("last"), F.count("*").alias("n"))
     place, cause = ["user_id", "item_id"], ["user_id", "event_id"]
+    keys = {"user_summaries": user, "rankings": item, "explanations": item, "evidence": event}
     return [
+        *[Absent(name, "values", tables[name].where(broken(name)), key) for name, key in keys.items()],
         Absent("rankings", "list_for_every_user", summaries.join(lists, "user_id", "left_anti"), user),
         Absent("rankings", "ranks_without_gap", firsts.where("last != n"), user),
         Absent("rankings", "contributions_add_up", rankings.where(apart), item),
-        Absent("rankings", "scores_are_numbers", rankings.where(endless[0] | endless[1]), item),
         Absent("explanations", "every_ranked_item", rankings.join(explanations, place, "left_anti"), item),
         Absent("explanations", "only_ranked_items", explanations.join(rankings, place, "left_anti"), item),
         Absent("evidence", "every_contribution", parts.distinct().join(evidence, cause, "left_anti"), event),

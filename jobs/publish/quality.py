@@ -39,6 +39,11 @@ SUMMARIES, EXPLANATIONS, ALL = "summaries", "explanations", "all"
 TABLES = {SUMMARIES: "user_summaries", EXPLANATIONS: "explanations"}
 LABELS = {"interests": 3, "dislikes": 2}  # a summary should name
 CHECK = re.compile(r"([a-z-]+): ")  # a finding; other entries say more of the one before
+NOTHING: dict[str, Any] = {
+    "kind": "",
+    "claim": "",
+    "evidence": [],
+}  # of a claim that is null, or whose parts are
 LONGEST = 200  # characters of what does not resolve, in a verdict
 
 
@@ -82,7 +87,10 @@ class User:
 
 def _text(row: Row, segment: str, events: Mapping[str, Row], item: Row | None = None, n_events: int | None = None) -> Text:
     words = row["summary" if segment == SUMMARIES else "explanation"]
-    return Text(words or "", row["source"], row["claims"] or [], events, item, n_events, row["checks"] or [])
+    claims = [
+        NOTHING | {name: value for name, value in (each or {}).items() if value is not None} for each in row["claims"] or []
+    ]
+    return Text(words or "", row["source"], claims, events, item, n_events, row["checks"] or [])
 
 
 def sample(tables: Mapping[str, DataFrame], n_users: int) -> list[User]:

@@ -13,6 +13,11 @@ from typing import Literal
 Severity = Literal["block", "warn"]
 
 RULES: dict[str, Severity] = {
+    # within rows, at any depth (jobs/publish/values.py)
+    "user_summaries.values": "block",
+    "rankings.values": "block",
+    "explanations.values": "block",
+    "evidence.values": "block",
     # across tables (jobs/publish/gates.py)
     "user_summaries.every_user": "block",
     "user_summaries.made_or_carried_over": "block",
@@ -20,7 +25,6 @@ RULES: dict[str, Severity] = {
     "rankings.list_for_every_user": "block",
     "rankings.ranks_without_gap": "block",
     "rankings.contributions_add_up": "block",
-    "rankings.scores_are_numbers": "block",
     "rankings.items_exist": "block",
     "rankings.items_withdrawn": "warn",  # of lists carried over: they wait for their user's next event
     "rankings.nothing_consumed": "block",

@@ -112,7 +112,7 @@ RULES = {
     "rankings.list_for_every_user": ("1 rows", {"user_id=listless"}),
     "rankings.ranks_without_gap": ("2 rows", {"user_id=gap", "user_id=twice"}),
     "rankings.contributions_add_up": ("1 rows", {"user_id=sum, item_id=i2"}),
-    "rankings.scores_are_numbers": ("1 rows", {"user_id=gap, item_id=i1"}),
+    "rankings.values": ("1 rows", {"user_id=gap, item_id=i1"}),
     "evidence.every_contribution": ("1 rows", {"user_id=unproved, event_id=unproved-e7"}),
     "explanations.every_ranked_item": ("1 rows", {"user_id=mute, item_id=i2"}),
     "explanations.only_ranked_items": ("1 rows", {"user_id=extra, item_id=i2"}),
@@ -230,13 +230,20 @@ def test_what_is_filled_in_is_no_template(spark) -> None:
 
 
 AMISS = {
-    # what is changed in a user's rows: the rule that sees it
-    "a score that is no number": (lambda row: row["rankings"][1].update(score=math.nan), "rankings.scores_are_numbers"),
-    "a score without end": (lambda row: row["rankings"][1].update(score=math.inf), "rankings.scores_are_numbers"),
-    "a model's that is none": (lambda row: row["rankings"][0].update(llm_score=-math.inf), "rankings.scores_are_numbers"),
+    # what is changed in a user's rows: the rules that see it
+    "a score that is no number": (lambda row: row["rankings"][1].update(score=math.nan), "rankings.values"),
+    "a score without end": (lambda row: row["rankings"][1].update(score=math.inf), "rankings.values"),
+    "a model's that is none": (lambda row: row["rankings"][0].update(llm_score=-math.inf), "rankings.values"),
     "no amount": (
-        lambda row: row["rankings"][0]["contributions"][0].update(amount=None), "rankings.contributions_add_up",
+        lambda row: row["rankings"][0]["contributions"][0].update(amount=None),
+        "rankings.values, rankings.contributions_add_up",
     ),
+    "a source that nobody knows": (
+        lambda row: row["rankings"][0]["contributions"][0].update(source="hearsay"), "rankings.values",
+    ),
+    "a weight that is no number": (lambda row: row["summary"]["interests"][0].update(weight=math.nan), "user_summaries.values"),
+    "a claim of nothing": (lambda row: row["explanations"][0]["claims"][0].update(claim=None), "explanations.values"),
+    "a tag that is none": (lambda row: row["evidence"][0].update(tags=["quiet", None]), "evidence.values"),
     "another's event in a summary's claim": (
         lambda row: row["summary"]["claims"][0].update(evidence=["b-e1"]), "evidence.every_cited_event",
     ),
@@ -246,16 +253,28 @@ AMISS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", AMISS)
-def test_tables_that_contradict_each_other(spark, case: str) -> None:
-    change, rule = AMISS[case]
-    row = made("a")
-    change(row)
+@pytest.fixture(scope="module")
+def amiss(spark) -> dict[str, list[str]]:
+    """The keys that each rule names, where every case is a user of its own: their place in `AMISS`."""
+    rows = [made(f"u{place}") for place in range(len(AMISS))]
+    for row, (change, _) in zip(rows, AMISS.values(), strict=True):
+        change(row)
     frames = {
         name: spark.createDataFrame(each, contract(name).spark().toNullable(), verifySchema=False)
-        for name, each in tables([row, made("b")], NIGHT).items()
+        for name, each in tables([*rows, made("b")], NIGHT).items()
     }
-    assert [f"{each.table}.{each.rule}" for each in consistent(frames) if each.offenders.count()] == [rule]
+    rules = consistent(frames)
+    return {
+        f"{each.table}.{each.rule}": [row["key"] for row in each.offenders.select(each.key.alias("key")).collect()]
+        for each in rules
+    }
+
+
+@pytest.mark.parametrize("case", AMISS)
+def test_rows_that_contradict_each_other_or_their_contract(amiss, case: str) -> None:
+    user = re.compile(rf"user_id=u{[*AMISS].index(case)}\b")
+    assert ", ".join(rule for rule, keys in amiss.items() if any(map(user.match, keys))) == AMISS[case][1]
+    assert not [key for keys in amiss.values() for key in keys if key.startswith("user_id=b")]
 
 
 MADE = "user_id string, settled boolean, fallbacks array<string>"

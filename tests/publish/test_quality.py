@@ -247,6 +247,14 @@ def test_a_verdict_names_what_does_not_resolve() -> None:
     assert not judge_words(people(), Gates())[0].passed
 
 
+@pytest.mark.parametrize("claim", [None, {"kind": "favourite", "claim": None, "evidence": None}])
+def test_a_claim_of_nothing_does_not_resolve(claim: Row | None) -> None:
+    (person, *_) = people()
+    summary = person.summary | {"claims": [claim]}
+    (told,) = User(summary, person.explanations, person.rankings, person.evidence).of("summaries")
+    assert [why for why in told.read.claims if why is None] == []
+
+
 def test_a_night_has_figures(profile, run) -> None:
     run(prepared(profile, NIGHT, [made("a"), made("b")]))
     rows = {(row["segment"], row["metric"], row["method"]): row for row in read_rows(profile, "evaluations")}
