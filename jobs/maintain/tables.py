@@ -13,10 +13,8 @@ from datetime import date
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pyarrow import fs
-
 from jobs.errors import InputError
-from jobs.storage import delete, delta_uri, filesystem, retried
+from jobs.storage import delete, delta_uri, files_below, filesystem, retried
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -93,9 +91,8 @@ def measure(path: str, versions: Iterable[int]) -> Size:
 
 def listed(path: str) -> dict[str, int]:
     """Files in a folder, by their path within it, and their bytes, those of Hadoop's checksum beside a file among them."""
-    files, place = filesystem(path)
-    found = [each for each in files.get_file_info(fs.FileSelector(place, recursive=True)) if each.type == fs.FileType.File]
-    sizes = {each.path.removeprefix(place).lstrip("/"): int(each.size) for each in found}
+    place = filesystem(path)[1]
+    sizes = {file.removeprefix(place).lstrip("/"): size for file, size in files_below(path)}
     for name in [name for name in sizes if checksum(name) in sizes]:
         sizes[name] += sizes.pop(checksum(name))
     return sizes
