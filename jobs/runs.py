@@ -23,3 +23,13 @@ def put_run(profile: Profile, run_id: str, run_date: date, started_at: datetime,
     """Write a run's row, in place of the one it had."""
     row = {"run_id": run_id, "run_date": run_date, "started_at": started_at, "status": status, **columns}
     put_rows(profile, "runs", [row], key="run_id")
+
+
+def take_over(profile: Profile, run_id: str, run_date: date) -> None:
+    """Mark as failed other runs of a night that say they are running: who was killed cannot, and this one prepares it anew."""
+    others = [
+        row for row in runs(profile) if (row["status"], row["run_date"]) == ("running", run_date) and row["run_id"] != run_id
+    ]
+    if others:
+        ended = {"status": "failed", "message": f"it was stopped, and run {run_id} took its place"}
+        put_rows(profile, "runs", [row | ended for row in others], key="run_id")

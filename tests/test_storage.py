@@ -10,11 +10,11 @@ from deltalake import DeltaTable
 
 from jobs.errors import GateError, InputError
 from jobs.profile import Profile, load_profile
-from jobs.runs import put_run
+from jobs.runs import put_run, take_over
 from jobs.stage import recorded
 from jobs.storage import folders, put_rows, read_json, read_rows, remove, write_json
 from tests.data.inputs import profile as write
-from tests.publish.nights import NIGHT, STARTED
+from tests.publish.nights import NEXT, NIGHT, STARTED
 
 
 @pytest.fixture
@@ -52,6 +52,21 @@ def test_how_a_stage_ends_is_recorded(profile, case: str) -> None:
         assert raised is error
     (row,) = read_rows(profile, "runs")
     assert (row["status"], row["message"]) == (status, message)
+
+
+def test_a_night_takes_the_place_of_one_that_was_killed(profile) -> None:
+    put_run(profile, "killed", NIGHT, STARTED, "running")
+    put_run(profile, "blocked", NIGHT, STARTED, "blocked")
+    put_run(profile, "of another night", NEXT, STARTED, "running")
+    put_run(profile, "new", NIGHT, STARTED, "running")
+    take_over(profile, "new", NIGHT)
+    told = {row["run_id"]: (row["status"], row["message"]) for row in read_rows(profile, "runs")}
+    assert told == {
+        "killed": ("failed", "it was stopped, and run new took its place"),
+        "blocked": ("blocked", None),
+        "of another night": ("running", None),
+        "new": ("running", None),
+    }
 
 
 def append(file: str, worker: int, n: int, barrier) -> None:

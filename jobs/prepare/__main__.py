@@ -37,6 +37,7 @@ from jobs.prepare.validation import LATER, judge_events, judge_items
 from jobs.profile import Profile, load_profile
 from jobs.progress import Progress
 from jobs.releases import latest, released, releases
+from jobs.runs import take_over
 from jobs.spark import kept, spark_session
 from jobs.stage import recorded
 from jobs.storage import remove
@@ -82,8 +83,10 @@ def prepare(spark: SparkSession, profile: Profile, arguments: argparse.Namespace
     """Write the night's contexts, carried users and rejected records; returns what publish must know of it."""
     run_date = str(arguments.run_date)
     work = arguments.into or profile.work(run_date)
-    if not arguments.into and (saved := generations.salvage(spark, profile, run_date)):
-        progress(f"saved {saved} answers of nights that were not published")
+    if not arguments.into:
+        take_over(profile, arguments.run_id, arguments.run_date)
+        if saved := generations.salvage(spark, profile, run_date):
+            progress(f"saved {saved} answers of nights that were not published")
     verdicts(profile.words)
     events, items = read_sources(spark, profile)
     with (

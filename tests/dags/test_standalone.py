@@ -262,6 +262,8 @@ def others(shop: Path) -> str:
 def test_an_erasure_and_upkeep_beside_the_scheduler(api, airflow_home, home, shop):
     """Airflow's own database is rewritten while it is in use: the run's parameters name the user."""
     log = airflow_home / "standalone.log"
+    night = trigger(api, profile=str(shop), date=RUN_DATE)  # in place of the one that was stopped
+    assert outcome(api, night, log) == "success"
     before = others(shop)
     run = trigger(api, "erase", profile=str(shop), users=[GONE])
     assert outcome(api, run, log) == "success"
